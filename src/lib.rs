@@ -1,2 +1,5 @@
-//! x
+//! Brings the state of balena fleets into Prometheus, from anywhere, losing nothing.
+pub mod clock;
+pub mod config;
 pub mod pb;
+pub mod sample;

@@ -1,0 +1,188 @@
+//! What a source says at one time.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use super::{Labels, MetricName, Millis, SeriesId, Text, Value};
+
+/// One thing that is asked at its own interval.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// A balena account, by its configured name.
+    Account(Text),
+    /// The program's own metrics.
+    Own,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Account(name) => f.write_str(name),
+            Source::Own => f.write_str("fleetpush"),
+        }
+    }
+}
+
+/// A family's type, with the numbers of remote write's metadata (both versions).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// No type is known.
+    Unknown = 0,
+    /// Only rises; its series end in `_total`.
+    Counter = 1,
+    /// Goes up and down.
+    Gauge = 2,
+    /// Labels about something, with the value 1.
+    Info = 6,
+}
+
+impl Kind {
+    /// The type with this number of remote write's metadata; unknown numbers are [`Kind::Unknown`].
+    pub fn from_number(number: u32) -> Kind {
+        match number {
+            1 => Kind::Counter,
+            2 => Kind::Gauge,
+            6 => Kind::Info,
+            _ => Kind::Unknown,
+        }
+    }
+}
+
+/// Whose statement a family is, which decides the labels it leaves with (see [`crate::encode`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// About the account's fleets: two pushers that see the same fleets say the same.
+    Fleet,
+    /// About this process: it carries `instance`.
+    State,
+}
+
+/// Whether a batch speaks for all of its source's series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// A series of the source that is not in the batch has ended.
+    Whole,
+    /// Collecting failed a short while ago: only [`Role::State`] families are here, and the fleets' last
+    /// counts stand as they were.
+    StateOnly,
+}
+
+/// Whether a batch's time may be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockTrust {
+    /// Nothing speaks against our clock.
+    Trusted,
+    /// Our clock and the API's differ by over five minutes: a sample from the future would block every
+    /// other sender at some receivers, so the batch is not queued.
+    Skewed,
+}
+
+/// One series' sample in a family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Series {
+    /// Its labels, without the name.
+    pub labels: Labels,
+    /// Its value.
+    pub value: Value,
+}
+
+/// Series of one name with their type and help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The name that its series carry (a counter's ends in `_total`).
+    pub name: MetricName,
+    /// Its type.
+    pub kind: Kind,
+    /// What it means, in one sentence without an end.
+    pub help: Text,
+    /// Whose statement it is.
+    pub role: Role,
+    /// Its series, each label set once.
+    pub series: Vec<Series>,
+}
+
+/// Two series of one batch are equal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError {
+    /// Equal labels under one name.
+    #[error("two series are equal: {0}")]
+    Duplicate(SeriesId),
+    /// Two families of one name.
+    #[error("the family {0} stands twice")]
+    FamilyTwice(MetricName),
+}
+
+/// What one source says at one time; no two series are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    source: Source,
+    at: Millis,
+    scope: Scope,
+    clock: ClockTrust,
+    families: Vec<Family>,
+}
+
+impl Batch {
+    /// Checks and keeps what a source said.
+    ///
+    /// # Errors
+    /// [`BatchError`] where two series or two families are equal, which every receiver refuses.
+    pub fn new(source: Source, at: Millis, scope: Scope, families: Vec<Family>) -> Result<Self, BatchError> {
+        let mut names = HashSet::with_capacity(families.len());
+        for family in &families {
+            if !names.insert(&family.name) {
+                return Err(BatchError::FamilyTwice(family.name.clone()));
+            }
+            let mut seen = HashSet::with_capacity(family.series.len());
+            if let Some(twin) = family.series.iter().find(|series| !seen.insert(&series.labels)) {
+                return Err(BatchError::Duplicate(SeriesId {
+                    name: family.name.clone(),
+                    labels: twin.labels.clone(),
+                }));
+            }
+        }
+        Ok(Batch { source, at, scope, clock: ClockTrust::Trusted, families })
+    }
+
+    /// The same batch, with a word on whether its time may be believed.
+    #[must_use]
+    pub fn with_clock(self, clock: ClockTrust) -> Self {
+        Batch { clock, ..self }
+    }
+
+    /// The same batch at another time (a series' timestamps must rise strictly).
+    #[must_use]
+    pub fn at_time(self, at: Millis) -> Self {
+        Batch { at, ..self }
+    }
+
+    /// Who says it.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The one time of all its samples.
+    pub fn at(&self) -> Millis {
+        self.at
+    }
+
+    /// Whether absent series have ended.
+    pub fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    /// Whether its time may be believed.
+    pub fn clock(&self) -> ClockTrust {
+        self.clock
+    }
+
+    /// What is said.
+    pub fn families(&self) -> &[Family] {
+        &self.families
+    }
+
+    /// How many series it holds.
+    pub fn series_count(&self) -> usize {
+        self.families.iter().map(|family| family.series.len()).sum()
+    }
+}

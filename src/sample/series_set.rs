@@ -1,0 +1,117 @@
+//! Which series a source had, and which of them have ended.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use super::{Batch, Labels, MetricName, Scope};
+
+/// A series' identity inside its source.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesId {
+    /// Its name.
+    pub name: MetricName,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+impl fmt::Display for SeriesId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{{", self.name)?;
+        for (position, label) in self.labels.iter().enumerate() {
+            let comma = if position == 0 { "" } else { "," };
+            write!(f, "{comma}{}={:?}", label.name, label.value)?;
+        }
+        f.write_str("}")
+    }
+}
+
+/// The series that a source had when it last spoke for all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeriesSet(HashSet<SeriesId>);
+
+impl SeriesSet {
+    /// The series of a batch.
+    pub fn of(batch: &Batch) -> Self {
+        let ids = batch.families().iter().flat_map(|family| {
+            family.series.iter().map(|s| SeriesId { name: family.name.clone(), labels: s.labels.clone() })
+        });
+        SeriesSet(ids.collect())
+    }
+
+    /// How many series there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes over what `batch` says and gives the series that have thereby ended, sorted.
+    ///
+    /// A batch of [`Scope::StateOnly`] ends nothing: the fleets' last counts stand as they were.
+    pub fn advance(&mut self, batch: &Batch) -> Vec<SeriesId> {
+        let new = SeriesSet::of(batch);
+        match batch.scope() {
+            Scope::StateOnly => {
+                self.0.extend(new.0);
+                Vec::new()
+            }
+            Scope::Whole => {
+                let old = std::mem::replace(self, new);
+                let mut ended: Vec<SeriesId> = old.0.into_iter().filter(|id| !self.0.contains(id)).collect();
+                ended.sort();
+                ended
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Family, Kind, LabelName, Millis, Role, Series, Source, Text, Value};
+    use super::*;
+
+    fn batch(scope: Scope, fleets: &[&str]) -> Batch {
+        let series = |fleet: &&str| Series {
+            labels: Labels::new([(LabelName::new("fleet_name").unwrap(), Text::from(*fleet))]).unwrap(),
+            value: Value::from(1.0),
+        };
+        let family = Family {
+            name: MetricName::new("balena_devices").unwrap(),
+            kind: Kind::Gauge,
+            help: "x".into(),
+            role: Role::Fleet,
+            series: fleets.iter().map(series).collect(),
+        };
+        Batch::new(Source::Own, Millis(1), scope, vec![family]).unwrap()
+    }
+
+    #[test]
+    fn a_series_that_is_no_longer_said_has_ended() {
+        let mut set = SeriesSet::default();
+        assert!(set.advance(&batch(Scope::Whole, &["a", "b"])).is_empty());
+        let ended = set.advance(&batch(Scope::Whole, &["b", "c"]));
+        assert_eq!(
+            ended.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [r#"balena_devices{fleet_name="a"}"#]
+        );
+    }
+
+    #[test]
+    fn a_batch_about_the_state_alone_ends_no_series() {
+        let mut set = SeriesSet::default();
+        set.advance(&batch(Scope::Whole, &["a"]));
+        assert!(set.advance(&batch(Scope::StateOnly, &[])).is_empty());
+        assert_eq!(set.advance(&batch(Scope::Whole, &[])).len(), 1);
+    }
+
+    #[test]
+    fn a_batch_with_two_equal_series_is_refused() {
+        let twice = batch(Scope::Whole, &["a"]).families()[0].clone();
+        let mut family = twice.clone();
+        family.series.extend(twice.series);
+        assert!(Batch::new(Source::Own, Millis(1), Scope::Whole, vec![family]).is_err());
+    }
+}
