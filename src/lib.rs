@@ -2,4 +2,6 @@
 pub mod clock;
 pub mod config;
 pub mod pb;
+pub mod queue;
 pub mod sample;
+pub mod telemetry;

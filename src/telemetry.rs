@@ -1,0 +1,342 @@
+//! What the program says of itself: every self-metric, the log lines, and the state that the page shows.
+//!
+//! In go events of the other rooms, one call each; out come a counter and its log line from that one call
+//! (so that they cannot drift apart), families in our own sample vocabulary, and a [`Status`]. Never: I/O
+//! beyond the log.
+
+pub mod logs;
+pub mod metrics;
+pub mod status;
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing::{debug, error, info, warn};
+
+use crate::sample::{Family, Millis, Text};
+use metrics::Metrics;
+use status::{Delivery, SinkState, SourceStatus, Status};
+
+/// What kind of sink one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SinkKind {
+    /// A Pushgateway.
+    Pushgateway,
+    /// A remote-write endpoint.
+    RemoteWrite,
+}
+
+impl SinkKind {
+    /// As it stands in labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            SinkKind::Pushgateway => "pushgateway",
+            SinkKind::RemoteWrite => "remote_write",
+        }
+    }
+}
+
+/// A sink as it is named in metrics and logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkName {
+    /// Its configured name.
+    pub name: Text,
+    /// Its kind.
+    pub kind: SinkKind,
+    /// Its URL without userinfo and query.
+    pub url: Text,
+}
+
+impl SinkName {
+    fn sink(&self) -> Vec<Text> {
+        vec![self.name.clone()]
+    }
+
+    fn remote(&self) -> Vec<Text> {
+        vec![self.name.clone(), self.url.clone()]
+    }
+
+    fn with(&self, more: &str) -> Vec<Text> {
+        vec![self.name.clone(), more.into()]
+    }
+}
+
+/// How one cycle of a source ended.
+#[derive(Clone, Copy)]
+pub struct Collected<'a> {
+    /// The source's name.
+    pub source: &'a str,
+    /// `ok` or the kind of failure.
+    pub result: &'a str,
+    /// Why it failed and what to do.
+    pub error: Option<&'a (dyn Display + Sync)>,
+    /// The API's answers, by status code.
+    pub codes: &'a [u16],
+    /// How long it took.
+    pub took: Duration,
+    /// How many fleets were counted.
+    pub fleets: usize,
+    /// How many series the batch has.
+    pub series: usize,
+    /// When.
+    pub at: Millis,
+    /// How far our clock is from the API's, where that was seen; seconds, positive: ours is ahead.
+    pub skew_seconds: Option<f64>,
+}
+
+/// The handle that all rooms hold.
+#[derive(Clone, Debug)]
+pub struct Telemetry(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    metrics: Metrics,
+    status: watch::Sender<Status>,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Telemetry {
+    /// With every counter at its start.
+    pub fn new() -> Self {
+        let metrics = Metrics::new();
+        metrics.build_info.set(vec![env!("CARGO_PKG_VERSION").into(), std::env::consts::ARCH.into()], 1.0);
+        metrics.reload_successful.set(vec![], 1.0);
+        Telemetry(Arc::new(Inner { metrics, status: watch::Sender::new(Status::default()) }))
+    }
+
+    /// Every self-metric as it stands, for the source `Own`.
+    pub fn families(&self) -> Vec<Family> {
+        self.0.metrics.families()
+    }
+
+    /// The state that page and commands read.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.0.status.subscribe()
+    }
+
+    /// A source's cycle has ended.
+    pub fn collected(&self, c: &Collected<'_>) {
+        let m = &self.0.metrics;
+        m.collects.add(vec![c.source.into(), c.result.into()], 1.0);
+        for code in c.codes {
+            m.api_responses.add(vec![c.source.into(), code.to_string().as_str().into()], 1.0);
+        }
+        if let Some(skew) = c.skew_seconds {
+            m.clock_skew.set(vec![], skew);
+        }
+        let took_ms = u64::try_from(c.took.as_millis()).unwrap_or(u64::MAX);
+        match c.error {
+            None => info!(source = c.source, fleets = c.fleets, series = c.series, took_ms, "collected"),
+            Some(error) => warn!(source = c.source, result = c.result, took_ms, %error, "collecting failed"),
+        }
+        self.0.status.send_modify(|status| {
+            let source = status.sources.entry(c.source.into()).or_default();
+            *source = SourceStatus {
+                last_end: Some(c.at),
+                last_success: if c.error.is_none() { Some(c.at) } else { source.last_success },
+                last_error: c.error.map(|e| e.to_string()),
+                fleets: if c.error.is_none() { c.fleets } else { source.fleets },
+                series: c.series,
+            };
+        });
+    }
+
+    /// Ticks of a source were left out since its last cycle took too long.
+    pub fn ticks_missed(&self, source: &str, ticks: u64) {
+        self.0.metrics.ticks_missed.add(vec![source.into()], ticks as f64);
+        warn!(source, ticks, "ticks were missed: collecting takes longer than the interval");
+    }
+
+    /// Our clock cannot be believed, so nothing is queued.
+    pub fn clock_distrusted(&self, skew_seconds: f64) {
+        self.0.metrics.clock_skew.set(vec![], skew_seconds);
+        error!(
+            skew_seconds,
+            "the clock is wrong by over five minutes: nothing is sent by remote write; set the clock (ntp)"
+        );
+    }
+
+    /// When the next cycle begins.
+    pub fn next_cycle(&self, at: Millis) {
+        self.0.status.send_modify(|status| status.next = Some(at));
+    }
+
+    /// A sink is there.
+    pub fn sink_registered(&self, sink: &SinkName) {
+        let m = &self.0.metrics;
+        m.sink_up.set(sink.with(sink.kind.as_str()), 0.0);
+        m.sink_parked.set(sink.sink(), 0.0);
+        if sink.kind == SinkKind::RemoteWrite {
+            for zero in [&m.rw_samples, &m.rw_failed, &m.rw_retried, &m.rw_bytes, &m.rw_metadata] {
+                zero.add(sink.remote(), 0.0);
+            }
+            m.rw_pending.set(sink.remote(), 0.0);
+            m.rw_shards.set(sink.remote(), 1.0);
+        }
+        self.0.status.send_modify(|s| {
+            s.sinks.insert(sink.name.clone(), status::SinkStatus::new(sink.kind, sink.url.clone()));
+        });
+    }
+
+    /// A sink is no more; its metrics go with it.
+    pub fn sink_removed(&self, sink: &SinkName) {
+        self.0.metrics.forget_sink(&sink.name);
+        self.0.status.send_modify(|s| {
+            s.sinks.remove(&sink.name);
+        });
+    }
+
+    /// A request was answered with a yes.
+    pub fn delivered(&self, sink: &SinkName, delivery: &Delivery) {
+        let m = &self.0.metrics;
+        m.sink_up.set(sink.with(sink.kind.as_str()), 1.0);
+        m.sink_parked.set(sink.sink(), 0.0);
+        m.sink_last_success.set(sink.sink(), delivery.at.as_seconds());
+        if sink.kind == SinkKind::RemoteWrite {
+            m.rw_samples.add(sink.remote(), delivery.samples as f64);
+            m.rw_bytes.add(sink.remote(), delivery.bytes as f64);
+            if let Some(newest) = delivery.newest {
+                m.rw_highest_sent.set(sink.remote(), newest.as_seconds());
+            }
+            if let Some(written) = delivery.written
+                && written < delivery.samples as u64
+            {
+                m.rw_not_written.add(sink.remote(), (delivery.samples as u64 - written) as f64);
+            }
+        }
+        let first = self.0.status.send_if_modified(|status| {
+            let Some(state) = status.sinks.get_mut(&sink.name) else { return false };
+            let first = state.last_success.is_none();
+            state.state = SinkState::Delivering;
+            state.last_success = Some(delivery.at);
+            state.last_error = None;
+            state.protocol = Some(delivery.protocol);
+            first
+        });
+        let Delivery { samples, bytes, protocol, code, .. } = *delivery;
+        let (sink, url) = (&*sink.name, &*sink.url);
+        if first {
+            info!(sink, url, samples, bytes, protocol, code, "first delivery");
+        } else {
+            debug!(sink, url, samples, bytes, protocol, code, "delivered");
+        }
+    }
+
+    /// A request failed and is tried again after `delay`.
+    pub fn retrying(&self, sink: &SinkName, samples: usize, why: &dyn Display, delay: Duration) {
+        let m = &self.0.metrics;
+        m.sink_up.set(sink.with(sink.kind.as_str()), 0.0);
+        if sink.kind == SinkKind::RemoteWrite {
+            m.rw_retried.add(sink.remote(), samples as f64);
+        }
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        warn!(sink = &*sink.name, url = &*sink.url, error = %why, delay_ms, "delivery failed, trying again");
+        self.sink_state(sink, SinkState::Retrying { delay }, Some(why.to_string()));
+    }
+
+    /// A sink refuses us as a whole; nothing is dropped, it is asked again slowly.
+    pub fn parked(&self, sink: &SinkName, why: &dyn Display, next_step: &str, delay: Duration) {
+        let m = &self.0.metrics;
+        m.sink_up.set(sink.with(sink.kind.as_str()), 0.0);
+        m.sink_parked.set(sink.sink(), 1.0);
+        let delay_s = delay.as_secs();
+        error!(
+            sink = &*sink.name, url = &*sink.url, error = %why, next_step, delay_s,
+            "parked: nothing is dropped, asked again slowly"
+        );
+        self.sink_state(sink, SinkState::Parked { delay }, Some(format!("{why}: {next_step}")));
+    }
+
+    /// Samples that a receiver will not take, or that found no room.
+    pub fn dropped(&self, sink: &SinkName, samples: usize, reason: &str, why: &dyn Display) {
+        let m = &self.0.metrics;
+        m.sink_dropped.add(sink.with(reason), samples as f64);
+        if sink.kind == SinkKind::RemoteWrite {
+            let mut labels = sink.remote();
+            labels.push(reason.into());
+            m.rw_dropped.add(labels, samples as f64);
+            m.rw_failed.add(sink.remote(), samples as f64);
+        }
+        error!(sink = &*sink.name, url = &*sink.url, samples, reason, error = %why, "samples refused or dropped");
+        self.0.status.send_modify(|status| {
+            if let Some(state) = status.sinks.get_mut(&sink.name) {
+                state.last_error = Some(why.to_string());
+                state.dropped += samples as u64;
+            }
+        });
+    }
+
+    /// The receiver does not know 2.0; 1.0 is spoken from here on.
+    pub fn fell_back(&self, sink: &SinkName, why: &dyn Display) {
+        info!(sink = &*sink.name, url = &*sink.url, why = %why, "speaking remote write 1.0");
+    }
+
+    /// Metadata went with a 1.0 request.
+    pub fn metadata_sent(&self, sink: &SinkName, families: usize) {
+        self.0.metrics.rw_metadata.add(sink.remote(), families as f64);
+    }
+
+    /// What waits for an endpoint.
+    pub fn backlog(&self, sink: &SinkName, backlog: Backlog) {
+        let m = &self.0.metrics;
+        m.rw_pending.set(sink.remote(), backlog.samples as f64);
+        if let Some(newest) = backlog.newest {
+            m.rw_highest.set(sink.remote(), newest.as_seconds());
+        }
+        self.0.status.send_modify(|status| {
+            if let Some(state) = status.sinks.get_mut(&sink.name) {
+                state.waiting_samples = backlog.samples;
+                state.oldest = backlog.oldest;
+            }
+        });
+    }
+
+    /// The queue as a whole.
+    pub fn queue(&self, bytes: u64, records: usize, oldest: Option<Millis>) {
+        let m = &self.0.metrics;
+        m.queue_bytes.set(vec![], bytes as f64);
+        m.queue_records.set(vec![], records as f64);
+        m.queue_oldest.set(vec![], oldest.map_or(0.0, Millis::as_seconds));
+    }
+
+    /// The configuration was read again.
+    pub fn reloaded(&self, error: Option<&dyn Display>) {
+        match error {
+            None => {
+                self.0.metrics.reload_successful.set(vec![], 1.0);
+                info!("configuration reloaded");
+            }
+            Some(error) => {
+                self.0.metrics.reload_successful.set(vec![], 0.0);
+                error!(%error, "the new configuration is refused, going on with the old one");
+            }
+        }
+    }
+
+    fn sink_state(&self, sink: &SinkName, new: SinkState, error: Option<String>) {
+        self.0.status.send_modify(|status| {
+            if let Some(state) = status.sinks.get_mut(&sink.name) {
+                state.state = new;
+                state.last_error = error;
+            }
+        });
+    }
+}
+
+/// What waits for one endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Samples not yet answered.
+    pub samples: u64,
+    /// The oldest of them.
+    pub oldest: Option<Millis>,
+    /// The newest that was ever put in.
+    pub newest: Option<Millis>,
+}

@@ -1,0 +1,134 @@
+//! Every self-metric, declared once with its help.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::sample::{Family, Kind, LabelName, Labels, MetricName, Role, Series, Text, Value};
+
+/// One metric with its labels' values.
+#[derive(Debug)]
+pub(super) struct Vector {
+    name: &'static str,
+    kind: Kind,
+    help: &'static str,
+    labels: &'static [&'static str],
+    values: Mutex<BTreeMap<Vec<Text>, f64>>,
+}
+
+impl Vector {
+    pub(super) fn add(&self, labels: Vec<Text>, by: f64) {
+        *self.lock().entry(labels).or_insert(0.0) += by;
+    }
+
+    pub(super) fn set(&self, labels: Vec<Text>, to: f64) {
+        self.lock().insert(labels, to);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Vec<Text>, f64>> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn family(&self) -> Option<Family> {
+        let values = self.lock();
+        let series: Vec<Series> = values.iter().filter_map(|(v, value)| self.series(v, *value)).collect();
+        let name = MetricName::new(self.name).ok()?;
+        (!series.is_empty()).then(|| Family {
+            name,
+            kind: self.kind,
+            help: self.help.into(),
+            role: Role::State,
+            series,
+        })
+    }
+
+    fn series(&self, values: &[Text], value: f64) -> Option<Series> {
+        let pairs = self.labels.iter().zip(values);
+        let named: Result<Vec<_>, _> =
+            pairs.map(|(name, value)| LabelName::new(name).map(|name| (name, value.clone()))).collect();
+        Some(Series { labels: Labels::new(named.ok()?).ok()?, value: Value::from(value) })
+    }
+}
+
+macro_rules! metrics {
+    ($($field:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        /// Every self-metric.
+        #[derive(Debug)]
+        pub struct Metrics { $(pub(super) $field: Vector,)* }
+
+        impl Metrics {
+            pub(super) fn new() -> Self {
+                Metrics { $($field: Vector {
+                    name: $name, kind: Kind::$kind, help: $help, labels: &[$($label),*],
+                    values: Mutex::default(),
+                },)* }
+            }
+
+            /// The metrics that have a value, in the order of their declaration.
+            pub(super) fn families(&self) -> Vec<Family> {
+                [$(self.$field.family(),)*].into_iter().flatten().collect()
+            }
+
+            /// Removes every series of a sink.
+            pub(super) fn forget_sink(&self, name: &str) {
+                $(if matches!(self.$field.labels.first(), Some(&"sink" | &"remote_name")) {
+                    self.$field.lock().retain(|labels, _| labels.first().is_none_or(|first| &**first != name));
+                })*
+            }
+        }
+
+        /// Name, type, labels and help of every self-metric, for the documentation.
+        pub const DECLARED: &[(&str, Kind, &[&str], &str)] =
+            &[$(($name, Kind::$kind, &[$($label),*], $help),)*];
+    };
+}
+
+metrics! {
+    build_info: Gauge "fleetpush_build_info" ["version", "arch"] "The version of this program, always 1";
+    collects: Counter "fleetpush_collects_total" ["source", "result"] "Cycles of a source by how they ended";
+    ticks_missed: Counter "fleetpush_ticks_missed_total" ["source"] "Ticks left out since the cycle before them took too long";
+    api_responses: Counter "fleetpush_api_responses_total" ["source", "code"] "Answers of the balena API by status code";
+    sink_up: Gauge "fleetpush_sink_up" ["sink", "kind"] "Whether the last request to a sink was taken";
+    sink_parked: Gauge "fleetpush_sink_parked" ["sink"] "Whether a sink refuses us as a whole and is only asked slowly";
+    sink_last_success: Gauge "fleetpush_sink_last_success_timestamp_seconds" ["sink"] "When a sink last took a request";
+    sink_dropped: Counter "fleetpush_sink_dropped_samples_total" ["sink", "reason"] "Samples that a sink refused or that found no room";
+    queue_bytes: Gauge "fleetpush_queue_bytes" [] "Bytes of all records in the queue";
+    queue_records: Gauge "fleetpush_queue_records" [] "Records in the queue";
+    queue_oldest: Gauge "fleetpush_queue_oldest_timestamp_seconds" [] "Time of the oldest sample in the queue, 0 when it is empty";
+    clock_skew: Gauge "fleetpush_clock_skew_seconds" [] "How far our clock is ahead of the balena API";
+    reload_successful: Gauge "fleetpush_config_last_reload_successful" [] "Whether the last reload of the configuration was taken";
+    rw_samples: Counter "prometheus_remote_storage_samples_total" ["remote_name", "url"] "Samples taken by a remote-write endpoint";
+    rw_failed: Counter "prometheus_remote_storage_samples_failed_total" ["remote_name", "url"] "Samples refused by a remote-write endpoint or dropped before it";
+    rw_retried: Counter "prometheus_remote_storage_samples_retried_total" ["remote_name", "url"] "Samples sent again after a failure that may pass";
+    rw_dropped: Counter "prometheus_remote_storage_samples_dropped_total" ["remote_name", "url", "reason"] "Samples not delivered, by reason";
+    rw_not_written: Counter "fleetpush_remote_write_not_written_samples_total" ["remote_name", "url"] "Samples of accepted 2.0 requests that the receiver did not write";
+    rw_bytes: Counter "prometheus_remote_storage_bytes_total" ["remote_name", "url"] "Bytes of the bodies taken by a remote-write endpoint, compressed";
+    rw_metadata: Counter "prometheus_remote_storage_metadata_total" ["remote_name", "url"] "Metadata entries taken by a remote-write endpoint (1.0)";
+    rw_pending: Gauge "prometheus_remote_storage_samples_pending" ["remote_name", "url"] "Samples that wait for a remote-write endpoint";
+    rw_shards: Gauge "prometheus_remote_storage_shards" ["remote_name", "url"] "Requests to a remote-write endpoint that may be in flight at once";
+    rw_highest: Gauge "prometheus_remote_storage_queue_highest_timestamp_seconds" ["remote_name", "url"] "Newest sample put into the queue for an endpoint";
+    rw_highest_sent: Gauge "prometheus_remote_storage_queue_highest_sent_timestamp_seconds" ["remote_name", "url"] "Newest sample taken by a remote-write endpoint";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_declared_name_and_label_is_one_that_receivers_take() {
+        for (name, kind, labels, help) in DECLARED {
+            assert!(MetricName::new(name).is_ok(), "{name}");
+            assert_eq!(*kind == Kind::Counter, name.ends_with("_total"), "{name}");
+            assert!(labels.iter().all(|label| LabelName::new(label).is_ok()), "{name}");
+            assert!(!help.is_empty() && !help.ends_with('.'), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_removed_sink_leaves_no_series() {
+        let metrics = Metrics::new();
+        metrics.sink_parked.set(vec!["a".into()], 1.0);
+        metrics.sink_parked.set(vec!["b".into()], 1.0);
+        metrics.forget_sink("a");
+        assert_eq!(metrics.families().iter().map(|f| f.series.len()).sum::<usize>(), 1);
+    }
+}
