@@ -13,7 +13,11 @@ pub use labels::{Label, LabelError, LabelName, Labels, METRIC_NAME, MetricName};
 pub use series_set::{SeriesId, SeriesSet};
 pub use value::{Millis, Value};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A piece of text that many series share: cloning it copies no byte.
 pub type Text = Arc<str>;
+
+/// The latest batch of each source, as the page and the Pushgateways watch it.
+pub type Latest = Arc<BTreeMap<Source, Arc<Batch>>>;
