@@ -1,5 +1,7 @@
 //! Brings the state of balena fleets into Prometheus, from anywhere, losing nothing.
 pub mod clock;
 pub mod config;
+pub mod http;
 pub mod pb;
+pub mod retry;
 pub mod sample;
