@@ -5,6 +5,7 @@
 mod build;
 mod error;
 mod files;
+mod text;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +16,8 @@ use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use url::Url;
 
-pub use self::error::{HttpError, chain};
+pub use self::error::HttpError;
+pub use self::text::{chain, excerpt, redact};
 use crate::config::{Auth, HttpSettings};
 
 /// One request. Credentials and the configured headers are added to it.
@@ -140,7 +142,6 @@ impl Client {
             headers.insert(HOST, authority(&url)?);
             url.set_host(Some(name)).map_err(|_| HttpError::Settings("server_name is no host name"))?;
         }
-        // Values of one name that are set twice (there are none today) stay; a request's own name wins.
         for name in request.headers.keys() {
             headers.remove(name);
         }
@@ -157,6 +158,23 @@ impl Client {
             limit: request.body_cap,
             left: request.body_cap,
         })
+    }
+
+    /// A foreign text with our own secrets masked: some servers and proxies repeat what they were sent.
+    pub async fn without_secrets(&self, text: &str) -> String {
+        let own = match &self.settings.auth {
+            Auth::None => None,
+            Auth::Basic { password, .. } => files::secret(password).await.ok(),
+            Auth::Header { credentials, .. } => files::secret(credentials).await.ok(),
+        };
+        let mut calm = text.to_owned();
+        for secret in own.iter().chain(self.settings.headers.iter().map(|(_, value)| value)) {
+            let secret = secret.expose_secret().trim();
+            if !secret.is_empty() {
+                calm = calm.replace(secret, "<secret>");
+            }
+        }
+        calm
     }
 
     /// The client of the files as they are now: while one is unusable every request fails.
@@ -212,10 +230,4 @@ fn authority(url: &Url) -> Result<HeaderValue, HttpError> {
     let host = url.host_str().unwrap_or_default();
     let text = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     HeaderValue::from_str(&text).map_err(|_| HttpError::Settings("the URL has no host"))
-}
-
-/// A URL as it may be shown: without userinfo, query and fragment.
-pub fn redact(url: &Url) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }

@@ -1,5 +1,6 @@
 //! Brings the state of balena fleets into Prometheus, from anywhere, losing nothing.
 pub mod clock;
+pub mod collect;
 pub mod config;
 pub mod http;
 pub mod pb;

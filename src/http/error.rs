@@ -1,8 +1,9 @@
 //! Why a request got no answer. No text here holds a URL's query, userinfo or a secret.
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
+
+use super::text::chain;
 
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -104,19 +105,4 @@ impl HttpError {
             HttpError::Lost(error)
         }
     }
-}
-
-/// An error's causes in one line, outermost first, without those that only repeat the one before.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        next = cause.source();
-    }
-    text
 }
