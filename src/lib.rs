@@ -1,7 +1,10 @@
 //! Brings the state of balena fleets into Prometheus, from anywhere, losing nothing.
 pub mod clock;
+pub mod collect;
 pub mod config;
+pub mod http;
 pub mod pb;
 pub mod queue;
+pub mod retry;
 pub mod sample;
 pub mod telemetry;

@@ -1,0 +1,224 @@
+//! Pure counting: fleets go in, families come out. Never: I/O, clocks, a number that was not counted.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use glob::{MatchOptions, Pattern};
+
+use super::wire::{FleetRow, UNKNOWN};
+use crate::config::FleetLabels;
+use crate::sample::{Family, Kind, LabelName, Labels, MetricName, Millis, Role, Series, Text, Value};
+
+const STATUSES_V7: [&str; 7] = [
+    "configuring",
+    "disconnected",
+    "inactive",
+    "operational",
+    "post-provisioning",
+    "reduced-functionality",
+    "updating",
+];
+/// Version 6 says `idle` and `offline` for what version 7 splits further.
+const STATUSES_V6: [&str; 6] =
+    ["configuring", "idle", "inactive", "offline", "post-provisioning", "updating"];
+const HEARTBEATS: [&str; 4] = ["online", "timeout", "offline", UNKNOWN];
+
+/// What was counted of one fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetCounts {
+    /// Its number, which survives a rename.
+    pub id: u64,
+    /// Its name, not unique across organizations.
+    pub name: Text,
+    /// `organization/name` in small letters, unique.
+    pub slug: Text,
+    /// Its organization's handle.
+    pub organization: Text,
+    /// Its default device type.
+    pub device_type: Text,
+    /// Devices with `is_online`.
+    pub online: u64,
+    /// All registered devices.
+    pub total: u64,
+    /// Devices by `overall_status`: the known values always, others as they come.
+    pub statuses: BTreeMap<Text, u64>,
+    /// Devices by `api_heartbeat_state`: the known values always, others as they come.
+    pub heartbeats: BTreeMap<Text, u64>,
+}
+
+impl FleetCounts {
+    pub(super) fn of(row: FleetRow, api_version: &str) -> Self {
+        let known: &[&str] = if api_version == "v6" { &STATUSES_V6 } else { &STATUSES_V7 };
+        FleetCounts {
+            id: row.id,
+            name: row.app_name.into(),
+            slug: row.slug.into(),
+            organization: row.organization.into(),
+            device_type: row.device_type.into(),
+            online: row.devices.online,
+            total: row.devices.total,
+            statuses: with_known(row.devices.statuses, known),
+            heartbeats: with_known(row.devices.heartbeats, &HEARTBEATS),
+        }
+    }
+
+    fn add(&mut self, other: &FleetCounts) {
+        self.online += other.online;
+        self.total += other.total;
+        for (word, number) in &other.statuses {
+            *self.statuses.entry(word.clone()).or_default() += number;
+        }
+        for (word, number) in &other.heartbeats {
+            *self.heartbeats.entry(word.clone()).or_default() += number;
+        }
+    }
+}
+
+fn with_known(counted: BTreeMap<String, u64>, known: &[&str]) -> BTreeMap<Text, u64> {
+    let mut all: BTreeMap<Text, u64> = known.iter().map(|word| (Text::from(*word), 0)).collect();
+    all.extend(counted.into_iter().map(|(word, number)| (Text::from(word), number)));
+    all
+}
+
+/// Whether a fleet is counted: its slug matches one of `include` (or there is none) and none of `exclude`.
+/// Slugs are written small, so the case of patterns does not matter.
+pub(super) fn is_wanted(slug: &str, include: &[Pattern], exclude: &[Pattern]) -> bool {
+    let any_case = MatchOptions { case_sensitive: false, ..MatchOptions::new() };
+    let hits = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches_with(slug, any_case));
+    (include.is_empty() || hits(include)) && !hits(exclude)
+}
+
+/// The fleets' families, in the order of the answer, and what the operator should know about them.
+pub(super) fn fleet_families(fleets: &[FleetCounts], labels: FleetLabels) -> (Vec<Family>, Vec<String>) {
+    let (told_apart, warnings) = match labels {
+        FleetLabels::NameAndSlug => (fleets.to_vec(), Vec::new()),
+        FleetLabels::Name => summed(fleets),
+    };
+    let base = |fleet: &FleetCounts| -> Vec<(&'static str, Text)> {
+        match labels {
+            FleetLabels::Name => vec![("fleet_name", fleet.name.clone())],
+            FleetLabels::NameAndSlug => {
+                vec![("fleet_name", fleet.name.clone()), ("fleet_slug", fleet.slug.clone())]
+            }
+        }
+    };
+    let by_word = |label: &'static str, words: fn(&FleetCounts) -> &BTreeMap<Text, u64>| {
+        let series = told_apart.iter().flat_map(move |fleet| {
+            words(fleet).iter().map(move |(word, number)| {
+                let mut pairs = base(fleet);
+                pairs.push((label, word.clone()));
+                one(pairs, *number as f64)
+            })
+        });
+        series.collect::<Vec<_>>()
+    };
+    let number = |value: fn(&FleetCounts) -> u64| -> Vec<Series> {
+        told_apart.iter().map(|fleet| one(base(fleet), value(fleet) as f64)).collect()
+    };
+    let info = fleets.iter().map(|fleet| {
+        let mut pairs = base(fleet);
+        pairs.push(("fleet_id", fleet.id.to_string().into()));
+        pairs.push(("organization", fleet.organization.clone()));
+        pairs.push(("device_type", fleet.device_type.clone()));
+        one(pairs, 1.0)
+    });
+    let families = vec![
+        of_fleets(
+            "balena_devices_online",
+            "Devices that are online (their VPN is connected)",
+            number(|f| f.online),
+        ),
+        of_fleets("balena_devices", "Registered devices", number(|f| f.total)),
+        of_fleets(
+            "balena_devices_by_status",
+            "Devices by overall status",
+            by_word("status", |f| &f.statuses),
+        ),
+        of_fleets(
+            "balena_devices_by_heartbeat",
+            "Devices by the state of their API heartbeat",
+            by_word("state", |f| &f.heartbeats),
+        ),
+        Family {
+            kind: Kind::Info,
+            ..of_fleets("balena_fleet_info", "Facts about a fleet, always 1", info.collect())
+        },
+    ];
+    (families, warnings)
+}
+
+/// Fleets of one name as one, where the first of them stood.
+fn summed(fleets: &[FleetCounts]) -> (Vec<FleetCounts>, Vec<String>) {
+    let mut sums: Vec<FleetCounts> = Vec::new();
+    let mut slugs: Vec<Vec<&str>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for fleet in fleets {
+        match places.get(&*fleet.name) {
+            Some(place) => {
+                sums[*place].add(fleet);
+                slugs[*place].push(&fleet.slug);
+            }
+            None => {
+                places.insert(&fleet.name, sums.len());
+                sums.push(fleet.clone());
+                slugs.push(vec![&fleet.slug]);
+            }
+        }
+    }
+    let warnings = sums.iter().zip(&slugs).filter(|(_, slugs)| slugs.len() > 1).map(|(sum, slugs)| {
+        format!(
+            "the fleets {} share the name {} and are summed; add fleet_slug to labels to tell them apart",
+            slugs.join(", "),
+            sum.name
+        )
+    });
+    let warnings = warnings.collect();
+    (sums, warnings)
+}
+
+/// What a cycle says about collecting itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct State {
+    /// How many fleets were counted; none where the cycle failed.
+    pub(super) fleets: Option<usize>,
+    pub(super) duration: Duration,
+    pub(super) last_success: Option<Millis>,
+}
+
+/// The state families: only what is true is said.
+pub(super) fn state_families(state: State) -> Vec<Family> {
+    let up = if state.fleets.is_some() { 1.0 } else { 0.0 };
+    let mut families = vec![of_state("balena_up", "Whether the last collect succeeded", up)];
+    if let Some(fleets) = state.fleets {
+        families.push(of_state("balena_fleets", "Fleets that were counted", fleets as f64));
+    }
+    let seconds = state.duration.as_secs_f64();
+    families.push(of_state("balena_collect_duration_seconds", "How long the last collect took", seconds));
+    if let Some(at) = state.last_success {
+        let name = "balena_collect_last_success_timestamp_seconds";
+        families.push(of_state(name, "When the last successful collect ended", at.as_seconds()));
+    }
+    families
+}
+
+fn of_fleets(name: &str, help: &str, series: Vec<Series>) -> Family {
+    Family { name: metric(name), kind: Kind::Gauge, help: help.into(), role: Role::Fleet, series }
+}
+
+fn of_state(name: &str, help: &str, value: f64) -> Family {
+    let series = vec![Series { labels: Labels::default(), value: Value::from(value) }];
+    Family { name: metric(name), kind: Kind::Gauge, help: help.into(), role: Role::State, series }
+}
+
+fn one(pairs: Vec<(&'static str, Text)>, value: f64) -> Series {
+    let named = pairs.into_iter().map(|(name, text)| (label(name), text));
+    Series { labels: Labels::new(named).expect("our own label names differ"), value: Value::from(value) }
+}
+
+fn metric(name: &str) -> MetricName {
+    MetricName::new(name).expect("our own metric names are valid")
+}
+
+fn label(name: &str) -> LabelName {
+    LabelName::new(name).expect("our own label names are valid")
+}

@@ -1,0 +1,198 @@
+//! Why a cycle failed, in words that say what to do next.
+
+use std::time::Duration;
+
+use crate::http::{HttpError, chain};
+
+/// Why a cycle failed. `at` is a URL without userinfo and query.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// 401.
+    #[error(
+        "{at} answered 401: the token is wrong, expired, revoked, or a device's or fleet's key where a user's \
+         is needed; the API also says so while its database is down, so it is asked again"
+    )]
+    Unauthorized {
+        /// Where.
+        at: String,
+    },
+    /// 404.
+    #[error("{at} answered 404: check url (the API's own host, as https://api.example.com) and api_version")]
+    NotFound {
+        /// Where.
+        at: String,
+    },
+    /// 429.
+    #[error("{at} answered 429: too many requests; {}", waiting(.wait))]
+    RateLimited {
+        /// Where.
+        at: String,
+        /// How long it wants not to be asked.
+        wait: Option<Duration>,
+    },
+    /// An earlier 429 asked to wait.
+    #[error("rate limited: the API asked for a pause that lasts {} s more", .left.as_secs_f64().ceil())]
+    Waiting {
+        /// How much longer.
+        left: Duration,
+    },
+    /// 3xx. The token is not sent to another place by itself.
+    #[error("{at} answered {status} and points to {host}: set url to the API's address there")]
+    Redirect {
+        /// The status.
+        status: u16,
+        /// Where.
+        at: String,
+        /// The scheme and host it points to.
+        host: String,
+    },
+    /// 5xx.
+    #[error(
+        "{at} answered {status}: the API or a server before it has failed; if it stays so, try the other api_version"
+    )]
+    Server {
+        /// The status.
+        status: u16,
+        /// Where.
+        at: String,
+    },
+    /// Any other status.
+    #[error("{at} answered {status}: {words:?}; check that url and api_version name a balena API")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// Where.
+        at: String,
+        /// The beginning of what it said.
+        words: String,
+    },
+    /// The body is not what the API documents.
+    #[error("{at} answered in another shape than a balena API: {reason}; check that url names one")]
+    Shape {
+        /// Where.
+        at: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// No answer.
+    #[error("{at} could not be asked: {}", chain(.source))]
+    Http {
+        /// Where.
+        at: String,
+        /// Why.
+        #[source]
+        source: HttpError,
+    },
+    /// The cycle's time was over.
+    #[error("the collect took longer than {} s and was given up", .after.as_secs_f64())]
+    Deadline {
+        /// How long it had.
+        after: Duration,
+    },
+    /// Our clock and the API's differ.
+    #[error(
+        "this machine's clock is {seconds:+.0} s off the API's: set it (NTP), nothing is sent until then"
+    )]
+    Skew {
+        /// Ours minus the API's.
+        seconds: f64,
+    },
+}
+
+fn waiting(wait: &Option<Duration>) -> String {
+    match wait {
+        Some(wait) => format!("it is asked again in {} s", wait.as_secs()),
+        None => "it is asked again at the next cycle; a longer interval may be needed".into(),
+    }
+}
+
+/// How a cycle ended, as a label's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CycleResult {
+    /// Counted.
+    Ok,
+    /// 401.
+    Unauthorized,
+    /// 429, or a pause that one asked for.
+    RateLimited,
+    /// No complete answer in time.
+    Timeout,
+    /// Any other status.
+    ApiError,
+    /// A body of another shape or size.
+    BadAnswer,
+    /// No connection, or a lost one.
+    Network,
+    /// Our clock and the API's differ.
+    ClockSkew,
+    /// A file or setting of ours is not usable.
+    Settings,
+}
+
+impl CycleResult {
+    /// All results.
+    pub const ALL: [CycleResult; 9] = [
+        CycleResult::Ok,
+        CycleResult::Unauthorized,
+        CycleResult::RateLimited,
+        CycleResult::Timeout,
+        CycleResult::ApiError,
+        CycleResult::BadAnswer,
+        CycleResult::Network,
+        CycleResult::ClockSkew,
+        CycleResult::Settings,
+    ];
+
+    /// The value of the label `result`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CycleResult::Ok => "ok",
+            CycleResult::Unauthorized => "unauthorized",
+            CycleResult::RateLimited => "rate_limited",
+            CycleResult::Timeout => "timeout",
+            CycleResult::ApiError => "api_error",
+            CycleResult::BadAnswer => "bad_answer",
+            CycleResult::Network => "network",
+            CycleResult::ClockSkew => "clock_skew",
+            CycleResult::Settings => "settings",
+        }
+    }
+}
+
+impl CollectError {
+    /// The kind of failure.
+    pub fn result(&self) -> CycleResult {
+        match self {
+            CollectError::Unauthorized { .. } => CycleResult::Unauthorized,
+            CollectError::RateLimited { .. } | CollectError::Waiting { .. } => CycleResult::RateLimited,
+            CollectError::NotFound { .. }
+            | CollectError::Redirect { .. }
+            | CollectError::Server { .. }
+            | CollectError::Refused { .. } => CycleResult::ApiError,
+            CollectError::Shape { .. } => CycleResult::BadAnswer,
+            CollectError::Deadline { .. } => CycleResult::Timeout,
+            CollectError::Skew { .. } => CycleResult::ClockSkew,
+            CollectError::Http { source, .. } => match source {
+                HttpError::Connect(_) | HttpError::Lost(_) => CycleResult::Network,
+                HttpError::Timeout => CycleResult::Timeout,
+                HttpError::Coding(_) | HttpError::TooLarge { .. } => CycleResult::BadAnswer,
+                HttpError::Secret { .. }
+                | HttpError::SecretEmpty { .. }
+                | HttpError::Unsendable { .. }
+                | HttpError::TlsFile { .. }
+                | HttpError::TlsContent { .. }
+                | HttpError::Settings(_)
+                | HttpError::Setup(_) => CycleResult::Settings,
+            },
+        }
+    }
+
+    /// Whether a second try within the same cycle is worth it.
+    pub(super) fn may_pass_at_once(&self) -> bool {
+        matches!(
+            self,
+            CollectError::Server { status: 502..=504, .. }
+                | CollectError::Http { source: HttpError::Connect(_) | HttpError::Lost(_), .. }
+        )
+    }
+}

@@ -1,0 +1,187 @@
+//! The API's JSON: an application list goes in as a stream, fleets with counted devices come out. No
+//! device row is kept. Decoding is strict: another shape is an error, never a zero.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::io::Read;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+/// What an absent or empty status is counted as.
+pub(super) const UNKNOWN: &str = "unknown";
+/// Where a fleet's device rows hold more different words than this, further ones are [`OTHER`].
+const WORDS: usize = 32;
+const OTHER: &str = "other";
+
+/// One fleet of the answer, its devices counted.
+#[derive(Debug)]
+pub(super) struct FleetRow {
+    pub(super) id: u64,
+    pub(super) app_name: String,
+    pub(super) slug: String,
+    pub(super) organization: String,
+    pub(super) device_type: String,
+    pub(super) devices: Tally,
+}
+
+/// A fleet's devices, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) total: u64,
+    pub(super) online: u64,
+    pub(super) statuses: BTreeMap<String, u64>,
+    pub(super) heartbeats: BTreeMap<String, u64>,
+}
+
+/// Who a token belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct WhoAmI {
+    /// The user's name.
+    pub username: String,
+}
+
+/// Reads an application list to its end.
+pub(super) fn fleets(body: impl Read) -> Result<Vec<FleetRow>, serde_json::Error> {
+    let answer: Object<Answer> = serde_json::from_reader(body)?;
+    let rows: Vec<FleetRow> = answer.0.d.into_iter().map(|row| row.0.into()).collect();
+    let empty = rows.iter().find(|row| row.app_name.is_empty() || row.slug.is_empty());
+    if let Some(row) = empty {
+        return Err(serde_json::Error::custom(format!(
+            "the fleet with id {} has an empty name or slug",
+            row.id
+        )));
+    }
+    let (mut ids, mut slugs) = (HashSet::new(), HashSet::new());
+    match rows.iter().find(|row| !ids.insert(row.id) || !slugs.insert(&row.slug)) {
+        Some(row) => Err(serde_json::Error::custom(format!("the fleet {:?} stands twice", row.slug))),
+        None => Ok(rows),
+    }
+}
+
+/// Reads the answer about the token's owner.
+pub(super) fn whoami(body: &[u8]) -> Result<WhoAmI, serde_json::Error> {
+    serde_json::from_slice::<Object<WhoAmI>>(body).map(|answer| answer.0)
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    d: Vec<Object<Application>>,
+}
+
+#[derive(Deserialize)]
+struct Application {
+    id: u64,
+    app_name: String,
+    slug: String,
+    organization: ToOne<Organization>,
+    is_for__device_type: ToOne<DeviceType>,
+    owns__device: Tally,
+}
+
+#[derive(Deserialize)]
+struct Organization {
+    handle: String,
+}
+
+#[derive(Deserialize)]
+struct DeviceType {
+    slug: String,
+}
+
+#[derive(Deserialize)]
+struct DeviceRow {
+    is_online: bool,
+    // `deserialize_with` makes an absent field an error, unlike a null.
+    #[serde(deserialize_with = "word")]
+    overall_status: String,
+    #[serde(deserialize_with = "word")]
+    api_heartbeat_state: String,
+}
+
+/// An expanded foreign key: a list of one, or of none.
+type ToOne<T> = Vec<Object<T>>;
+
+impl From<Application> for FleetRow {
+    fn from(row: Application) -> Self {
+        let organization = row.organization.into_iter().next().map(|one| one.0.handle);
+        let device_type = row.is_for__device_type.into_iter().next().map(|one| one.0.slug);
+        FleetRow {
+            id: row.id,
+            app_name: row.app_name,
+            slug: row.slug,
+            organization: organization.unwrap_or_default(),
+            device_type: device_type.unwrap_or_default(),
+            devices: row.owns__device,
+        }
+    }
+}
+
+fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let word = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(if word.is_empty() { UNKNOWN.to_owned() } else { word })
+}
+
+impl Tally {
+    fn add(&mut self, row: DeviceRow) {
+        self.total += 1;
+        self.online += u64::from(row.is_online);
+        count(&mut self.statuses, row.overall_status);
+        count(&mut self.heartbeats, row.api_heartbeat_state);
+    }
+}
+
+fn count(words: &mut BTreeMap<String, u64>, word: String) {
+    let full = words.len() >= WORDS && !words.contains_key(&word);
+    *words.entry(if full { OTHER.to_owned() } else { word }).or_default() += 1;
+}
+
+impl<'de> Deserialize<'de> for Tally {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Counting)
+    }
+}
+
+struct Counting;
+
+impl<'de> Visitor<'de> for Counting {
+    type Value = Tally;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of devices")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Tally, A::Error> {
+        let mut tally = Tally::default();
+        while let Some(row) = rows.next_element::<Object<DeviceRow>>()? {
+            tally.add(row.0);
+        }
+        Ok(tally)
+    }
+}
+
+/// A structure that is read from a JSON object only: derived ones also take a list, in the order of
+/// their fields.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Object)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}

@@ -1,0 +1,233 @@
+//! The only place that builds an HTTP client: TLS, proxy, credentials, time-outs and bounds come from
+//! checked settings; a request goes in, an answer of bounded size comes out. It never follows a redirect,
+//! never tries twice, and no text of it holds a secret, a URL's userinfo or its query.
+
+mod build;
+mod error;
+mod files;
+mod text;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use base64::Engine as _;
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
+use secrecy::ExposeSecret;
+use url::Url;
+
+pub use self::error::HttpError;
+pub use self::text::{chain, excerpt, redact};
+use crate::config::{Auth, HttpSettings};
+
+/// One request. Credentials and the configured headers are added to it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its method.
+    pub method: Method,
+    /// Where it goes: the host for which the client was made.
+    pub url: Url,
+    /// Its headers, which win over configured ones.
+    pub headers: HeaderMap,
+    /// Its body; empty: none.
+    pub body: Bytes,
+    /// How many bytes of the answer are read (after decompression).
+    pub body_cap: u64,
+}
+
+impl Request {
+    /// A GET of `url` that reads up to `body_cap` bytes.
+    pub fn get(url: Url, body_cap: u64) -> Self {
+        Request { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), body_cap }
+    }
+}
+
+/// An answer with its body.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, at most the request's `body_cap` bytes.
+    pub body: Bytes,
+    /// Whether the body was longer.
+    pub truncated: bool,
+}
+
+/// An answer whose body is read piece by piece.
+#[derive(Debug)]
+pub struct Streaming {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    response: reqwest::Response,
+    limit: u64,
+    left: u64,
+}
+
+impl Streaming {
+    /// The next piece, nothing at the end.
+    ///
+    /// # Errors
+    /// [`HttpError::TooLarge`] beyond the request's `body_cap`, and whatever stops the connection.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
+        let Some(piece) = self.response.chunk().await.map_err(HttpError::from_client)? else {
+            return Ok(None);
+        };
+        match self.left.checked_sub(piece.len() as u64) {
+            Some(left) => self.left = left,
+            None => return Err(HttpError::TooLarge { limit: self.limit }),
+        }
+        Ok(Some(piece))
+    }
+}
+
+/// Speaks to one server.
+#[derive(Debug)]
+pub struct Client {
+    settings: HttpSettings,
+    url: Url,
+    built: Mutex<Option<Built>>,
+}
+
+#[derive(Debug)]
+struct Built {
+    client: reqwest::Client,
+    stamp: files::Stamp,
+}
+
+impl Client {
+    /// A client for the server of `url`. TLS files are read here for the first time.
+    ///
+    /// # Errors
+    /// [`HttpError`] where a TLS file is not usable or settings contradict each other.
+    pub fn new(settings: &HttpSettings, url: &Url) -> Result<Client, HttpError> {
+        // The first request compares stamps and so builds again where files changed in between.
+        build::client(settings, url)?;
+        Ok(Client { settings: settings.clone(), url: url.clone(), built: Mutex::new(None) })
+    }
+
+    /// Sends a request and reads its answer; a body above the bound is cut, which the answer says.
+    ///
+    /// # Errors
+    /// [`HttpError`] where there is no complete answer.
+    pub async fn send(&self, request: Request) -> Result<Answer, HttpError> {
+        let cap = usize::try_from(request.body_cap).unwrap_or(usize::MAX);
+        let mut streaming = self.stream(Request { body_cap: u64::MAX, ..request }).await?;
+        let mut body = Vec::new();
+        let mut truncated = false;
+        while let Some(mut piece) = streaming.chunk().await? {
+            truncated = piece.len() > cap - body.len();
+            piece.truncate(cap - body.len());
+            body.extend_from_slice(&piece);
+            if truncated {
+                break;
+            }
+        }
+        let Streaming { status, headers, .. } = streaming;
+        Ok(Answer { status, headers, body: body.into(), truncated })
+    }
+
+    /// Sends a request and gives its answer before the body has come.
+    ///
+    /// # Errors
+    /// [`HttpError`] where there is no answer.
+    pub async fn stream(&self, request: Request) -> Result<Streaming, HttpError> {
+        let client = self.client().await?;
+        let mut headers = self.headers().await?;
+        let mut url = request.url;
+        if let Some(name) = &self.settings.tls.server_name {
+            headers.insert(HOST, authority(&url)?);
+            url.set_host(Some(name)).map_err(|_| HttpError::Settings("server_name is no host name"))?;
+        }
+        for name in request.headers.keys() {
+            headers.remove(name);
+        }
+        headers.extend(request.headers);
+        let mut outgoing = client.request(request.method, url).headers(headers);
+        if !request.body.is_empty() {
+            outgoing = outgoing.body(request.body);
+        }
+        let response = outgoing.send().await.map_err(HttpError::from_client)?;
+        Ok(Streaming {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            response,
+            limit: request.body_cap,
+            left: request.body_cap,
+        })
+    }
+
+    /// A foreign text with our own secrets masked: some servers and proxies repeat what they were sent.
+    pub async fn without_secrets(&self, text: &str) -> String {
+        let own = match &self.settings.auth {
+            Auth::None => None,
+            Auth::Basic { password, .. } => files::secret(password).await.ok(),
+            Auth::Header { credentials, .. } => files::secret(credentials).await.ok(),
+        };
+        let mut calm = text.to_owned();
+        for secret in own.iter().chain(self.settings.headers.iter().map(|(_, value)| value)) {
+            let secret = secret.expose_secret().trim();
+            if !secret.is_empty() {
+                calm = calm.replace(secret, "<secret>");
+            }
+        }
+        calm
+    }
+
+    /// The client of the files as they are now: while one is unusable every request fails.
+    async fn client(&self) -> Result<reqwest::Client, HttpError> {
+        let stamp = files::stamp(&self.settings.tls).await;
+        if let Some(built) = self.built().as_ref().filter(|built| built.stamp == stamp) {
+            return Ok(built.client.clone());
+        }
+        let client = build::client(&self.settings, &self.url)?;
+        *self.built() = Some(Built { client: client.clone(), stamp });
+        Ok(client)
+    }
+
+    fn built(&self) -> MutexGuard<'_, Option<Built>> {
+        // Nothing can panic while it is held.
+        self.built.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn headers(&self) -> Result<HeaderMap, HttpError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.settings.headers {
+            let key = HeaderName::try_from(name.as_str())
+                .map_err(|_| HttpError::Unsendable { what: format!("the header name {name:?}") })?;
+            headers
+                .insert(key, sensitive(value.expose_secret().trim_end(), || format!("the header {name}"))?);
+        }
+        match &self.settings.auth {
+            Auth::None => {}
+            Auth::Basic { username, password } => {
+                let password = files::secret(password).await?;
+                let pair = format!("{username}:{}", password.expose_secret());
+                let coded = base64::engine::general_purpose::STANDARD.encode(pair);
+                headers
+                    .insert(AUTHORIZATION, sensitive(&format!("Basic {coded}"), || "the password".into())?);
+            }
+            Auth::Header { scheme, credentials } => {
+                let secret = files::secret(credentials).await?;
+                let value = format!("{scheme} {}", secret.expose_secret());
+                headers.insert(AUTHORIZATION, sensitive(value.trim(), || "the token".into())?);
+            }
+        }
+        Ok(headers)
+    }
+}
+
+fn sensitive(text: &str, what: impl Fn() -> String) -> Result<HeaderValue, HttpError> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| HttpError::Unsendable { what: what() })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn authority(url: &Url) -> Result<HeaderValue, HttpError> {
+    let host = url.host_str().unwrap_or_default();
+    let text = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    HeaderValue::from_str(&text).map_err(|_| HttpError::Settings("the URL has no host"))
+}

@@ -1,0 +1,66 @@
+//! What of a foreign answer, a URL or an error may be shown.
+
+use std::error::Error;
+
+use url::Url;
+
+/// How many characters of a foreign text are shown.
+const SHOWN: usize = 200;
+
+/// An error's causes in one line, outermost first, without those that only repeat the one before.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// A URL as it may be shown: without userinfo, query and fragment.
+pub fn redact(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}
+
+/// The first 200 characters of a foreign text in one line, without control characters.
+pub fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let calm: String = text.chars().map(|c| if is_calm(c) { c } else { ' ' }).collect();
+    let mut words = calm.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = words.char_indices().nth(SHOWN) {
+        words.truncate(end);
+        words.push('…');
+    }
+    words
+}
+
+/// Characters that neither steer a terminal nor turn the direction of writing.
+fn is_calm(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_userinfo_nor_query_of_a_url_is_shown() {
+        let url = Url::parse("https://me:hunter2@api.example.test:8443/v7/x?apikey=hunter2#hunter2").unwrap();
+        assert_eq!(redact(&url), "https://api.example.test:8443/v7/x");
+    }
+
+    #[test]
+    fn a_foreign_text_is_one_calm_line_of_bounded_length() {
+        let text = excerpt("a\n\u{1b}[31mb\u{202e}c\t  d".as_bytes());
+        assert_eq!(text, "a [31mb c d");
+        assert_eq!(excerpt("é".repeat(1000).as_bytes()).chars().count(), SHOWN + 1);
+        assert_eq!(excerpt(b"\xff\xfe"), "\u{fffd}\u{fffd}");
+    }
+}
