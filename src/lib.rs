@@ -2,6 +2,7 @@
 pub mod clock;
 pub mod collect;
 pub mod config;
+pub mod demo;
 pub mod http;
 pub mod pb;
 pub mod queue;
