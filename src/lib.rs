@@ -3,6 +3,7 @@ pub mod clock;
 pub mod collect;
 pub mod config;
 pub mod demo;
+pub mod encode;
 pub mod http;
 pub mod pb;
 pub mod queue;

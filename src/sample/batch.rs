@@ -49,7 +49,7 @@ impl Kind {
 }
 
 /// Whose statement a family is, which decides the labels it leaves with (see [`crate::encode`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// About the account's fleets: two pushers that see the same fleets say the same.
     Fleet,

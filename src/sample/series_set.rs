@@ -1,9 +1,9 @@
 //! Which series a source had, and which of them have ended.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 
-use super::{Batch, Labels, MetricName, Scope};
+use super::{Batch, Labels, MetricName, Role, Scope};
 
 /// A series' identity inside its source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,13 +27,23 @@ impl fmt::Display for SeriesId {
 
 /// The series that a source had when it last spoke for all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SeriesSet(HashSet<SeriesId>);
+pub struct SeriesSet(HashMap<SeriesId, Role>);
+
+/// A series that its source no longer says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ended {
+    /// Which one.
+    pub id: SeriesId,
+    /// Whose statement it was.
+    pub role: Role,
+}
 
 impl SeriesSet {
     /// The series of a batch.
     pub fn of(batch: &Batch) -> Self {
         let ids = batch.families().iter().flat_map(|family| {
-            family.series.iter().map(|s| SeriesId { name: family.name.clone(), labels: s.labels.clone() })
+            let id = |s: &super::Series| SeriesId { name: family.name.clone(), labels: s.labels.clone() };
+            family.series.iter().map(move |series| (id(series), family.role))
         });
         SeriesSet(ids.collect())
     }
@@ -51,7 +61,7 @@ impl SeriesSet {
     /// Takes over what `batch` says and gives the series that have thereby ended, sorted.
     ///
     /// A batch of [`Scope::StateOnly`] ends nothing: the fleets' last counts stand as they were.
-    pub fn advance(&mut self, batch: &Batch) -> Vec<SeriesId> {
+    pub fn advance(&mut self, batch: &Batch) -> Vec<Ended> {
         let new = SeriesSet::of(batch);
         match batch.scope() {
             Scope::StateOnly => {
@@ -60,7 +70,8 @@ impl SeriesSet {
             }
             Scope::Whole => {
                 let old = std::mem::replace(self, new);
-                let mut ended: Vec<SeriesId> = old.0.into_iter().filter(|id| !self.0.contains(id)).collect();
+                let gone = old.0.into_iter().filter(|(id, _)| !self.0.contains_key(id));
+                let mut ended: Vec<Ended> = gone.map(|(id, role)| Ended { id, role }).collect();
                 ended.sort();
                 ended
             }
@@ -94,7 +105,7 @@ mod tests {
         assert!(set.advance(&batch(Scope::Whole, &["a", "b"])).is_empty());
         let ended = set.advance(&batch(Scope::Whole, &["b", "c"]));
         assert_eq!(
-            ended.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ended.iter().map(|gone| gone.id.to_string()).collect::<Vec<_>>(),
             [r#"balena_devices{fleet_name="a"}"#]
         );
     }

@@ -1,0 +1,44 @@
+//! Batches become bytes, and records come back: the page, the Pushgateway's delimited protobuf, remote
+//! write 1.0 and 2.0, the queue's version-neutral record. Never: I/O, clocks, decisions about delivery.
+//!
+//! Invariant: the output depends on the input alone; nothing is kept between two calls.
+//! Invariant: labels leave sorted by the bytes of their names, none twice, none empty.
+
+pub mod family;
+pub mod openmetrics;
+pub mod record;
+pub mod rw1;
+pub mod rw2;
+pub mod text;
+mod wire;
+
+use std::collections::BTreeMap;
+
+use crate::sample::{Batch, Family, Series};
+
+/// A request or record that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// The compressor refuses it; only bodies of over 4 GiB are refused.
+    #[error("the request cannot be compressed: {0}")]
+    Snappy(#[from] snap::Error),
+    /// The bytes are no record.
+    #[error("the record is damaged: {0}")]
+    Damaged(#[from] prost::DecodeError),
+    /// The bytes are a record that contradicts itself.
+    #[error("the record is damaged: {0}")]
+    Contradiction(&'static str),
+    /// A later version of this program wrote it.
+    #[error("the record has version {0}, this program reads version {known}", known = record::VERSION)]
+    Version(u32),
+}
+
+/// Families by name, those of one name together: an exposition may name each but once.
+fn by_name<'a>(batches: &[&'a Batch]) -> BTreeMap<&'a str, (&'a Family, Vec<&'a Series>)> {
+    let mut all: BTreeMap<&str, (&Family, Vec<&Series>)> = BTreeMap::new();
+    for family in batches.iter().flat_map(|batch| batch.families()) {
+        let (_, series) = all.entry(family.name.as_str()).or_insert_with(|| (family, Vec::new()));
+        series.extend(family.series.iter().filter(|series| !series.value.is_stale()));
+    }
+    all
+}

@@ -1,0 +1,146 @@
+//! Remote write 2.0: `io.prometheus.write.v2.Request`, written by hand, compressed with snappy's block
+//! format. Each request has a symbol table of its own.
+
+use std::ops::Range;
+
+use super::EncodeError;
+use super::wire::{self, Label};
+use crate::pb::record::Record;
+use crate::sample::Labels;
+
+/// The Content-Type of a request. No space after the semicolon: Prometheus, Mimir and Cortex compare the
+/// parameter's name literally, Thanos the whole text.
+pub const CONTENT_TYPE: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
+/// The value of `X-Prometheus-Remote-Write-Version`.
+pub const VERSION: &str = "2.0.0";
+
+/// The series of `record` in `range` as a compressed request, each with its type and help; the external
+/// labels stand where a series lacks them.
+///
+/// # Errors
+/// [`EncodeError::Snappy`] for a body of over 4 GiB.
+pub fn request(record: &Record, range: Range<usize>, external: &Labels) -> Result<Vec<u8>, EncodeError> {
+    Ok(snap::raw::Encoder::new().compress_vec(&plain(record, range, external))?)
+}
+
+/// A compressed request without a series: it asks a receiver whether it knows 2.0 and stores nothing.
+///
+/// # Errors
+/// [`EncodeError::Snappy`], which for two bytes does not happen.
+pub fn probe() -> Result<Vec<u8>, EncodeError> {
+    let mut out = Vec::new();
+    wire::text(&mut out, 4, "");
+    Ok(snap::raw::Encoder::new().compress_vec(&out)?)
+}
+
+/// The request before compression.
+pub fn plain(record: &Record, range: Range<usize>, external: &Labels) -> Vec<u8> {
+    let all = record.series.get(range).unwrap_or_default();
+    let mut table = Symbols::new(record.symbols.len(), external.iter().len());
+    let mut series = Vec::with_capacity(all.len() * 64);
+    let (mut labels, mut refs, mut one, mut meta) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for sample in all {
+        wire::merged(record, sample, external, &mut labels);
+        refs.clear();
+        for label in &labels {
+            let (name, value) = match *label {
+                Label::Own(name, value) => (table.own(record, name), table.own(record, value)),
+                Label::External(position, name, value) => table.external(record, position, name, value),
+            };
+            wire::varint(&mut refs, u64::from(name));
+            wire::varint(&mut refs, u64::from(value));
+        }
+        one.clear();
+        wire::length(&mut one, 1, refs.len());
+        one.extend_from_slice(&refs);
+        meta.clear();
+        wire::double(&mut meta, 1, sample.value_bits);
+        wire::number(&mut meta, 2, sample.timestamp);
+        wire::number(&mut meta, 3, sample.start_timestamp);
+        wire::length(&mut one, 2, meta.len());
+        one.extend_from_slice(&meta);
+        if let Some(family) = record.families.get(sample.family as usize) {
+            meta.clear();
+            wire::number(&mut meta, 1, i64::from(family.kind));
+            wire::number(&mut meta, 3, i64::from(table.own(record, family.help_ref)));
+            wire::number(&mut meta, 4, i64::from(table.own(record, family.unit_ref)));
+            wire::length(&mut one, 5, meta.len());
+            one.extend_from_slice(&meta);
+        }
+        wire::length(&mut series, 5, one.len());
+        series.extend_from_slice(&one);
+    }
+    let mut out = table.bytes;
+    out.extend_from_slice(&series);
+    out
+}
+
+/// The request's own symbol table, filled in the order of use.
+struct Symbols {
+    bytes: Vec<u8>,
+    count: u32,
+    /// Where a record's symbol stands; 0: not yet (the empty one is always at 0).
+    own: Vec<u32>,
+    /// The same for an external label's name and value.
+    external: Vec<(u32, u32)>,
+    /// Texts of external labels that the record does not know.
+    foreign: Vec<(String, u32)>,
+}
+
+impl Symbols {
+    fn new(record_symbols: usize, external: usize) -> Self {
+        let mut table = Symbols {
+            bytes: Vec::new(),
+            count: 0,
+            own: vec![0; record_symbols],
+            external: vec![(0, 0); external],
+            foreign: Vec::new(),
+        };
+        table.push("");
+        table
+    }
+
+    fn push(&mut self, text: &str) -> u32 {
+        wire::text(&mut self.bytes, 4, text);
+        self.count += 1;
+        self.count - 1
+    }
+
+    fn own(&mut self, record: &Record, position: u32) -> u32 {
+        let known = self.own.get(position as usize).copied().unwrap_or(0);
+        // The record's first symbol is the empty one, here too.
+        if position == 0 || known != 0 {
+            return known;
+        }
+        let new = self.push(wire::symbol(record, position));
+        if let Some(place) = self.own.get_mut(position as usize) {
+            *place = new;
+        }
+        new
+    }
+
+    fn external(&mut self, record: &Record, position: usize, name: &str, value: &str) -> (u32, u32) {
+        match self.external.get(position) {
+            Some(known) if known.0 != 0 => return *known,
+            _ => {}
+        }
+        let new = (self.text(record, name), self.text(record, value));
+        if let Some(place) = self.external.get_mut(position) {
+            *place = new;
+        }
+        new
+    }
+
+    /// A text that may or may not stand among the record's symbols; each stands in the table once.
+    fn text(&mut self, record: &Record, text: &str) -> u32 {
+        if let Some(position) = record.symbols.iter().position(|symbol| symbol == text) {
+            return self.own(record, u32::try_from(position).unwrap_or(0));
+        }
+        if let Some((_, known)) = self.foreign.iter().find(|(known, _)| known == text) {
+            return *known;
+        }
+        let new = self.push(text);
+        self.foreign.push((text.to_owned(), new));
+        new
+    }
+}
