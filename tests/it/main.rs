@@ -1,1 +1,5 @@
 //! x
+
+mod api_error;
+mod api_shape;
+mod collect;
