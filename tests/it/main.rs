@@ -2,4 +2,6 @@
 
 mod api_error;
 mod api_shape;
+mod auth;
 mod collect;
+mod tls;
