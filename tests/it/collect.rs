@@ -7,6 +7,7 @@ use std::time::Duration;
 use fleetpush::clock::Clock;
 use fleetpush::collect::{Collector, CycleReport, CycleResult};
 use fleetpush::config::{Account, Auth, FleetLabels, HttpSettings, Proxy, Secret, TlsSettings};
+use fleetpush::demo::balena::{Device, Fleet, Options, Server, Simulation};
 use fleetpush::sample::{Batch, ClockTrust, Millis, Scope};
 use url::Url;
 use wiremock::matchers::any;
@@ -345,4 +346,53 @@ async fn a_token_names_its_owner() {
     let stage = Stage::answering(vec![json(r#"{"id":2,"username":"admin","email":"a@example.test"}"#)]).await;
     assert_eq!(stage.collector().whoami().await.unwrap().username, "admin");
     assert_eq!(stage.requests().await[0].url.path(), "/user/v1/whoami");
+}
+
+#[tokio::test]
+async fn the_strict_simulation_takes_the_request_in_both_versions() {
+    let lobby = Fleet::new("Acme", "Lobby")
+        .devices(3, &Device::operational())
+        .devices(2, &Device::disconnected())
+        .device(&Device::without_vpn())
+        .device(&Device::updating());
+    let simulation = Simulation::new()
+        .with(lobby)
+        .with(Fleet::new("acme", "attic").archived())
+        .with(Fleet::new("acme", "blocks").class("block"))
+        .with(Fleet::new("strangers", "public").foreign().public());
+    let server = Server::start(simulation, Options::default()).await.unwrap();
+    for (version, down) in [("v7", "disconnected"), ("v6", "offline")] {
+        let mut account = account(&server.base_url());
+        account.api_version = version.into();
+        let credentials = Secret::Value(Options::default().token.into());
+        account.http.auth = Auth::Header { scheme: "Bearer".into(), credentials };
+        let labels = FleetLabels::NameAndSlug;
+        let mut collector =
+            Collector::new(&account, labels, Duration::from_secs(300), Clock::SYSTEM).unwrap();
+        let (_, report) = collector.cycle().await;
+        assert_eq!(report.result, CycleResult::Ok, "{version}: {}", error_of(&report));
+        let fleets = collector.fleets().await.unwrap();
+        let slugs: Vec<&str> = fleets.iter().map(|fleet| &*fleet.slug).collect();
+        assert_eq!(slugs, ["acme/lobby"], "{version}");
+        assert_eq!((fleets[0].total, fleets[0].online), (7, 4), "{version}");
+        assert_eq!((fleets[0].statuses[down], fleets[0].statuses["updating"]), (2, 1), "{version}");
+        assert_eq!(fleets[0].statuses.values().sum::<u64>(), 7);
+        assert_eq!(fleets[0].heartbeats.values().sum::<u64>(), 7);
+    }
+}
+
+#[tokio::test]
+async fn idle_connections_that_the_server_closes_cost_no_cycle() {
+    let options = Options { keep_alive: Duration::from_millis(1), ..Options::default() };
+    let token = options.token.clone();
+    let server = Server::start(Simulation::generate(3, 5, 1), options).await.unwrap();
+    let mut account = account(&server.base_url());
+    account.http.auth = Auth::Header { scheme: "Bearer".into(), credentials: Secret::Value(token.into()) };
+    let labels = FleetLabels::NameAndSlug;
+    let mut collector = Collector::new(&account, labels, Duration::from_secs(300), Clock::SYSTEM).unwrap();
+    for _ in 0..30 {
+        let (batch, report) = collector.cycle().await;
+        assert_eq!(report.result, CycleResult::Ok, "{}", error_of(&report));
+        assert_eq!(batch.scope(), Scope::Whole);
+    }
 }
