@@ -137,7 +137,7 @@ impl Collector {
     ///
     /// # Errors
     /// [`CollectError`] where they cannot be counted.
-    pub async fn fleets(&mut self) -> Result<Vec<FleetCounts>, CollectError> {
+    pub async fn fleets(&self) -> Result<Vec<FleetCounts>, CollectError> {
         self.collect(&mut Heard::default()).await
     }
 

@@ -77,8 +77,10 @@ struct Application {
     app_name: String,
     slug: String,
     organization: ToOne<Organization>,
-    is_for__device_type: ToOne<DeviceType>,
-    owns__device: Tally,
+    #[serde(rename = "is_for__device_type")]
+    device_type: ToOne<DeviceType>,
+    #[serde(rename = "owns__device")]
+    devices: Tally,
 }
 
 #[derive(Deserialize)]
@@ -107,14 +109,14 @@ type ToOne<T> = Vec<Object<T>>;
 impl From<Application> for FleetRow {
     fn from(row: Application) -> Self {
         let organization = row.organization.into_iter().next().map(|one| one.0.handle);
-        let device_type = row.is_for__device_type.into_iter().next().map(|one| one.0.slug);
+        let device_type = row.device_type.into_iter().next().map(|one| one.0.slug);
         FleetRow {
             id: row.id,
             app_name: row.app_name,
             slug: row.slug,
             organization: organization.unwrap_or_default(),
             device_type: device_type.unwrap_or_default(),
-            devices: row.owns__device,
+            devices: row.devices,
         }
     }
 }

@@ -1,2 +1,9 @@
 //! x
 mod servers;
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod api_error;
+mod api_shape;
+mod auth;
+mod collect;
+mod tls;
