@@ -1,2 +1,3 @@
 //! x
 mod demo_api;
+mod demo_receiver;
