@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 pub use self::state::{Device, Fleet, Simulation};
-pub use super::http::{Cut, Fault, Request, Times};
 use super::http::{self, Behaviour};
+pub use super::http::{Cut, Fault, Request, Times};
 
 mod api;
 mod eval;
@@ -51,7 +51,11 @@ impl Server {
     }
 
     /// Serves a simulation on a listener that is bound already.
-    pub fn start_on(listener: TcpListener, simulation: Simulation, options: Options) -> std::io::Result<Self> {
+    pub fn start_on(
+        listener: TcpListener,
+        simulation: Simulation,
+        options: Options,
+    ) -> std::io::Result<Self> {
         let behaviour =
             Behaviour { latency: options.latency, keep_alive: Some(options.keep_alive), keep: options.keep };
         Self::serve(listener, api::Api::new(simulation, options.token), behaviour)

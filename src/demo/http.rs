@@ -4,16 +4,14 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::Response;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,9 +20,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::body::ReplyBody;
 pub use self::fault::{Cut, Fault, Times};
 use self::fault::{Faults, http_date};
 
+mod body;
 mod fault;
 
 /// One request as it arrived, without its body.
@@ -85,7 +85,9 @@ impl Answer {
 
     /// A status with a JSON text.
     pub fn json(status: u16, json: impl Into<String>) -> Self {
-        Self::empty(status).header("content-type", "application/json; charset=utf-8").body(json.into().into_bytes())
+        Self::empty(status)
+            .header("content-type", "application/json; charset=utf-8")
+            .body(json.into().into_bytes())
     }
 
     /// Adds a header.
@@ -361,7 +363,11 @@ impl<S: Site> Shared<S> {
         Ok((answer, None))
     }
 
-    fn reply(&self, answer: Answer, cut_after: Option<usize>) -> Result<Response<ReplyBody>, hyper::http::Error> {
+    fn reply(
+        &self,
+        answer: Answer,
+        cut_after: Option<usize>,
+    ) -> Result<Response<ReplyBody>, hyper::http::Error> {
         let mut response = Response::builder().status(answer.status);
         if let Some(idle) = self.behaviour.keep_alive {
             response = response.header("keep-alive", format!("timeout={}", idle.as_secs()));
@@ -374,49 +380,7 @@ impl<S: Site> Shared<S> {
         if let Some(bytes) = cut_after {
             body.truncate(bytes);
         }
-        response.body(ReplyBody {
-            data: Some(body),
-            length: (!answer.chunked).then_some(length as u64),
-            cut: cut_after.is_some(),
-        })
-    }
-}
-
-/// A body of one piece that can break off.
-struct ReplyBody {
-    data: Option<Bytes>,
-    length: Option<u64>,
-    cut: bool,
-}
-
-impl Body for ReplyBody {
-    type Data = Bytes;
-    type Error = Closed;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Closed>>> {
-        match self.data.take() {
-            Some(data) if !data.is_empty() => Poll::Ready(Some(Ok(Frame::data(data)))),
-            _ if self.cut => {
-                // One turn of pause, so that the first half is written before the connection breaks.
-                self.cut = false;
-                self.length = None;
-                self.data = None;
-                context.waker().wake_by_ref();
-                Poll::Ready(Some(Err(Closed)))
-            }
-            _ => Poll::Ready(None),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        !self.cut && self.data.as_ref().is_none_or(Bytes::is_empty)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+        response.body(ReplyBody::new(body, (!answer.chunked).then_some(length as u64), cut_after.is_some()))
     }
 }
 

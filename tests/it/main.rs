@@ -7,3 +7,5 @@ mod api_shape;
 mod auth;
 mod collect;
 mod tls;
+mod demo_api;
+mod demo_receiver;

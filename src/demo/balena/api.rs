@@ -35,7 +35,8 @@ impl Api {
     }
 
     fn is_guest(&self, request: &Request) -> bool {
-        let Some((scheme, key)) = request.header("authorization").and_then(|value| value.split_once(' ')) else {
+        let Some((scheme, key)) = request.header("authorization").and_then(|value| value.split_once(' '))
+        else {
             return true;
         };
         !scheme.eq_ignore_ascii_case("bearer") || key.trim() != self.token

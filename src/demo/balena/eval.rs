@@ -104,7 +104,8 @@ fn write_rows<'a>(out: &mut String, view: &View<'a>, mut rows: Vec<Row<'a>>, kin
         None => fields(kind, view.version),
     };
     out.push('[');
-    for (position, row) in rows.into_iter().skip(query.skip).take(query.top.unwrap_or(usize::MAX)).enumerate() {
+    for (position, row) in rows.into_iter().skip(query.skip).take(query.top.unwrap_or(usize::MAX)).enumerate()
+    {
         if position > 0 {
             out.push(',');
         }
@@ -158,7 +159,8 @@ fn key(out: &mut String, comma: bool, name: &str) {
 fn order(view: &View<'_>, left: Row<'_>, right: Row<'_>, by: &[(Path, Direction)]) -> Ordering {
     by.iter()
         .map(|(path, direction)| {
-            let compared = compare(&walk(view, left, path), &walk(view, right, path)).unwrap_or(Ordering::Equal);
+            let compared =
+                compare(&walk(view, left, path), &walk(view, right, path)).unwrap_or(Ordering::Equal);
             if *direction == Direction::Down { compared.reverse() } else { compared }
         })
         .find(|compared| compared.is_ne())

@@ -274,14 +274,9 @@ impl Parser<'_> {
     fn comparison(&mut self) -> Result<Expr, Malformed> {
         self.space();
         let left = self.operand()?;
-        for (word, op) in [
-            ("eq", Op::Eq),
-            ("ne", Op::Ne),
-            ("gt", Op::Gt),
-            ("ge", Op::Ge),
-            ("lt", Op::Lt),
-            ("le", Op::Le),
-        ] {
+        for (word, op) in
+            [("eq", Op::Eq), ("ne", Op::Ne), ("gt", Op::Gt), ("ge", Op::Ge), ("lt", Op::Lt), ("le", Op::Le)]
+        {
             if self.word(word) {
                 return Ok(Expr::Compare(Box::new(left), op, Box::new(self.operand()?)));
             }

@@ -113,7 +113,9 @@ pub(super) fn fields(kind: Kind, version: u8) -> Vec<&'static str> {
             }
             all
         }
-        Kind::Device => DEVICE.iter().filter(|name| version >= 7 || **name != "is_pinned_on__release").copied().collect(),
+        Kind::Device => {
+            DEVICE.iter().filter(|name| version >= 7 || **name != "is_pinned_on__release").copied().collect()
+        }
         Kind::Organization => vec!["created_at", "id", "name", "handle"],
         Kind::DeviceType => vec!["created_at", "id", "slug", "name"],
         Kind::Release => vec!["created_at", "id", "commit", "raw_version", "status", "is_final"],
@@ -194,7 +196,9 @@ impl<'a> View<'a> {
                 vec![Row::Named(Kind::Organization, id, &fleet.organization)]
             }
             (Row::Fleet(fleet), "is_for__device_type") => device_type(&fleet.device_type),
-            (Row::Fleet(fleet), "is_directly_accessible_by__user") if self.is_member(fleet) => vec![Row::User],
+            (Row::Fleet(fleet), "is_directly_accessible_by__user") if self.is_member(fleet) => {
+                vec![Row::User]
+            }
             (Row::Device(device, fleet), "is_of__device_type") => {
                 device_type_of(device, fleet).map(device_type).unwrap_or_default()
             }
