@@ -9,4 +9,5 @@ pub mod pb;
 pub mod queue;
 pub mod retry;
 pub mod sample;
+pub mod schedule;
 pub mod telemetry;
