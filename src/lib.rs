@@ -5,6 +5,7 @@ pub mod config;
 pub mod demo;
 pub mod encode;
 pub mod http;
+pub mod page;
 pub mod pb;
 pub mod queue;
 pub mod retry;

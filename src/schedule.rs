@@ -42,7 +42,7 @@ impl Ticker {
     }
 
     /// When the next tick comes; now, where none was yet.
-    pub fn next(&self) -> Millis {
+    pub fn next_at(&self) -> Millis {
         let now = self.clock.now();
         match (self.due, self.last_slot) {
             (Some(due), _) => due.at,
@@ -97,7 +97,7 @@ mod tests {
     async fn the_first_tick_comes_at_once_and_the_next_one_aligned() {
         let (clock, mut ticker) = ticker(1_010);
         assert_eq!(tick(&mut ticker).await, Tick { at: Millis(1_010), missed: 0 });
-        assert_eq!(ticker.next(), Millis(1_043));
+        assert_eq!(ticker.next_at(), Millis(1_043));
         clock.advance(Duration::from_millis(32));
         let early = tokio::time::timeout(Duration::from_millis(20), ticker.tick()).await;
         assert!(early.is_err(), "a millisecond too early");

@@ -111,7 +111,8 @@ mod tests {
 
     const PROMETHEUS_2_42: &str = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
     const PROMETHEUS_3_5: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
-    const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
+    const BROWSER: &str =
+        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
 
     #[test]
     fn the_form_is_the_one_that_the_client_would_rather_have() {
@@ -143,7 +144,16 @@ mod tests {
 
     #[test]
     fn a_header_that_cannot_be_read_gets_text() {
-        for odd in [",,;;", "q=", "application/openmetrics-text;q=yes", "text", "/", "*/*;q=-1", "é;ü=ö", "a/b;q=NaN"] {
+        for odd in [
+            ",,;;",
+            "q=",
+            "application/openmetrics-text;q=yes",
+            "text",
+            "/",
+            "*/*;q=-1",
+            "é;ü=ö",
+            "a/b;q=NaN",
+        ] {
             assert_eq!(form(odd), Form::Text, "{odd}");
             assert!(!wants_html(odd) && !wants_gzip(odd), "{odd}");
         }
@@ -159,10 +169,14 @@ mod tests {
 
     #[test]
     fn gzip_is_for_who_takes_it() {
-        for yes in ["gzip", "gzip, deflate, br", "GZIP;q=0.5", "*", "x-gzip", "identity;q=0, *", "br, gzip;q=0.1"] {
+        for yes in
+            ["gzip", "gzip, deflate, br", "GZIP;q=0.5", "*", "x-gzip", "identity;q=0, *", "br, gzip;q=0.1"]
+        {
             assert!(wants_gzip(yes), "{yes}");
         }
-        for no in ["", "identity", "gzip;q=0", "gzip;q=0, *", "*;q=0", "identity, gzip;q=0.5", "br", "identity;q=0"] {
+        for no in
+            ["", "identity", "gzip;q=0", "gzip;q=0, *", "*;q=0", "identity, gzip;q=0.5", "br", "identity;q=0"]
+        {
             assert!(!wants_gzip(no), "{no}");
         }
     }
