@@ -213,11 +213,15 @@ async fn head_has_the_headers_of_get_and_no_body() {
 }
 
 #[tokio::test]
-async fn ready_once_the_first_cycle_has_ended_well_or_badly() {
+async fn ready_once_the_first_cycle_of_every_source_has_ended_well_or_badly() {
     let page = Page::start(None).await;
+    page.telemetry.source_registered("acme");
+    page.telemetry.source_registered("other");
     assert_eq!(page.get("/-/healthy", "*/*").await.status(), StatusCode::OK);
     assert_eq!(page.get("/-/ready", "*/*").await.status(), StatusCode::SERVICE_UNAVAILABLE);
     page.telemetry.collected(&cycle(Some(&"the API is away")));
+    assert_eq!(page.get("/-/ready", "*/*").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    page.telemetry.collected(&Collected { source: "other", ..cycle(None) });
     assert_eq!(page.get("/-/ready", "*/*").await.status(), StatusCode::OK);
 }
 
