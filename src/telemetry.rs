@@ -121,6 +121,13 @@ impl Telemetry {
         self.0.status.subscribe()
     }
 
+    /// A source is there, and its first cycle has not ended: only so can readiness wait for all of them.
+    pub fn source_registered(&self, source: &str) {
+        self.0.status.send_modify(|status| {
+            status.sources.entry(source.into()).or_default();
+        });
+    }
+
     /// A source's cycle has ended.
     pub fn collected(&self, c: &Collected<'_>) {
         let m = &self.0.metrics;

@@ -9,3 +9,4 @@ mod collect;
 mod tls;
 mod demo_api;
 mod demo_receiver;
+mod page;

@@ -1,0 +1,40 @@
+//! The page: metrics for scrapers, a status page for browsers, health, readiness, reload.
+//!
+//! In go the batches that the app lets be seen and the telemetry; out comes HTTP. Never: a request to the
+//! API, however often it is scraped.
+
+pub mod landing;
+pub mod negotiate;
+mod server;
+
+pub use server::serve;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::sample::{Batch, Source};
+use crate::telemetry::Telemetry;
+
+/// What is to be seen of each source. [`Source::Own`] is not taken from here but made at each scrape.
+pub type Latest = Arc<BTreeMap<Source, Arc<Batch>>>;
+
+/// A wish to reload, with the way back for its outcome.
+pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
+
+/// What the page is made from.
+#[derive(Clone, Debug)]
+pub struct PageState {
+    /// The visible batches: after a failed cycle the app puts the older fleets under the new state.
+    pub latest: watch::Receiver<Latest>,
+    /// The program's own metrics and state.
+    pub telemetry: Telemetry,
+    /// The time of the own metrics.
+    pub clock: Clock,
+    /// Where metrics are (`/metrics`).
+    pub telemetry_path: String,
+    /// Where `POST /-/reload` goes; none: it is refused.
+    pub lifecycle: Option<mpsc::Sender<ReloadRequest>>,
+}
