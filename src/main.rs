@@ -1,2 +1,2 @@
-//! x
+//! The program: arguments to logs to run to exit code.
 fn main() {}

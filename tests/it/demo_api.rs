@@ -270,7 +270,7 @@ mod api_is_strict {
             &format!(
                 "{MEMBER}%20and%20id%20eq%202%20and%20is_archived%20eq%20false%20and%20is_of__class%20eq%20'fleet'"
             ),
-            &format!("is_directly_accessible_by__user/any(dau:true)%20and%20(id%20eq%202)"),
+            "is_directly_accessible_by__user/any(dau:true)%20and%20(id%20eq%202)",
         ] {
             let reply = ask(&server, &format!("/v7/application?%24select=id&%24filter={filter}")).await;
             assert_eq!((reply.status, reply.text()), (200, r#"{"d":[{"id":2}]}"#), "{filter}");

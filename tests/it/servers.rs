@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use api::Api;
-pub use api::{Found, Labels, Points};
+pub use api::{Found, Labels};
 use process::Process;
 
 /// Which release of a server.
