@@ -11,4 +11,5 @@ pub mod queue;
 pub mod retry;
 pub mod sample;
 pub mod schedule;
+pub mod sink;
 pub mod telemetry;
