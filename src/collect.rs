@@ -112,8 +112,11 @@ impl Collector {
             self.skewed = skew.unsigned_abs() > SKEW_MS;
         }
         let skew_seconds = heard.skew_ms.map(|ms| ms as f64 / 1000.0);
+        let behind_ms = self.last_at.map_or(0, |last| last.0.saturating_sub(self.clock.now().0));
+        let set_back = u64::try_from(behind_ms).is_ok_and(|behind| behind > SKEW_MS);
         let outcome = match (outcome, skew_seconds) {
             (Ok(_), Some(seconds)) if self.skewed => Err(CollectError::Skew { seconds }),
+            (Ok(_), _) if set_back => Err(CollectError::SetBack { seconds: behind_ms as f64 / 1000.0 }),
             (outcome, _) => outcome,
         };
         let at = self.next_time();
@@ -127,7 +130,7 @@ impl Collector {
                 (self.failure(at, duration), error.result(), None, Vec::new(), Some(error))
             }
         };
-        let trust = if self.skewed { ClockTrust::Skewed } else { ClockTrust::Trusted };
+        let trust = if self.skewed || set_back { ClockTrust::Skewed } else { ClockTrust::Trusted };
         let api_codes = heard.codes;
         let report = CycleReport { result, api_codes, duration, fleets, error, skew_seconds, warnings };
         (batch.with_clock(trust), report)
@@ -139,6 +142,13 @@ impl Collector {
     /// [`CollectError`] where they cannot be counted.
     pub async fn fleets(&self) -> Result<Vec<FleetCounts>, CollectError> {
         self.collect(&mut Heard::default()).await
+    }
+
+    /// How many series a cycle has that counts these fleets.
+    pub fn series_count(&self, fleets: &[FleetCounts]) -> usize {
+        let (families, _) = count::fleet_families(fleets, self.labels);
+        let state = self.state(Some(fleets.len()), Duration::ZERO);
+        families.iter().chain(&state).map(|family| family.series.len()).sum()
     }
 
     /// Who the account's token belongs to.

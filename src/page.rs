@@ -9,17 +9,11 @@ mod server;
 
 pub use server::serve;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::sample::{Batch, Source};
+pub use crate::sample::Latest;
 use crate::telemetry::Telemetry;
-
-/// What is to be seen of each source. [`Source::Own`] is not taken from here but made at each scrape.
-pub type Latest = Arc<BTreeMap<Source, Arc<Batch>>>;
 
 /// A wish to reload, with the way back for its outcome.
 pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
@@ -27,7 +21,7 @@ pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 /// What the page is made from.
 #[derive(Clone, Debug)]
 pub struct PageState {
-    /// The visible batches: after a failed cycle the app puts the older fleets under the new state.
+    /// The visible batches ([`crate::sample::Source::Own`] is not taken from here but made at each scrape): after a failed cycle the app puts the older fleets under the new state.
     pub latest: watch::Receiver<Latest>,
     /// The program's own metrics and state.
     pub telemetry: Telemetry,

@@ -10,6 +10,7 @@ pub mod status;
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -50,16 +51,25 @@ pub struct SinkName {
 }
 
 impl SinkName {
+    /// Its key in the [`Status`].
+    pub fn key(&self) -> (SinkKind, Text) {
+        (self.kind, self.name.clone())
+    }
+
     fn sink(&self) -> Vec<Text> {
-        vec![self.name.clone()]
+        vec![self.name.clone(), self.kind.as_str().into()]
     }
 
     fn remote(&self) -> Vec<Text> {
         vec![self.name.clone(), self.url.clone()]
     }
 
-    fn with(&self, more: &str) -> Vec<Text> {
-        vec![self.name.clone(), more.into()]
+    fn sink_with(&self, reason: &str) -> Vec<Text> {
+        vec![self.name.clone(), self.kind.as_str().into(), reason.into()]
+    }
+
+    fn remote_with(&self, reason: &str) -> Vec<Text> {
+        vec![self.name.clone(), self.url.clone(), reason.into()]
     }
 }
 
@@ -94,6 +104,7 @@ pub struct Telemetry(Arc<Inner>);
 struct Inner {
     metrics: Metrics,
     status: watch::Sender<Status>,
+    clock_distrusted: AtomicBool,
 }
 
 impl Default for Telemetry {
@@ -108,7 +119,11 @@ impl Telemetry {
         let metrics = Metrics::new();
         metrics.build_info.set(vec![env!("CARGO_PKG_VERSION").into(), std::env::consts::ARCH.into()], 1.0);
         metrics.reload_successful.set(vec![], 1.0);
-        Telemetry(Arc::new(Inner { metrics, status: watch::Sender::new(Status::default()) }))
+        Telemetry(Arc::new(Inner {
+            metrics,
+            status: watch::Sender::new(Status::default()),
+            clock_distrusted: AtomicBool::new(false),
+        }))
     }
 
     /// Every self-metric as it stands, for the source `Own`.
@@ -161,9 +176,19 @@ impl Telemetry {
         warn!(source, ticks, "ticks were missed: collecting takes longer than the interval");
     }
 
-    /// Our clock cannot be believed, so nothing is queued.
+    /// Our clock is believed again, or still.
+    pub fn clock_trusted(&self) {
+        if self.0.clock_distrusted.swap(false, Ordering::Relaxed) {
+            info!("the clock is right again");
+        }
+    }
+
+    /// Our clock cannot be believed, so nothing is queued. Said loudly once, until it is right again.
     pub fn clock_distrusted(&self, skew_seconds: f64) {
         self.0.metrics.clock_skew.set(vec![], skew_seconds);
+        if self.0.clock_distrusted.swap(true, Ordering::Relaxed) {
+            return;
+        }
         error!(
             skew_seconds,
             "the clock is wrong by over five minutes: nothing is sent by remote write; set the clock (ntp)"
@@ -178,7 +203,7 @@ impl Telemetry {
     /// A sink is there.
     pub fn sink_registered(&self, sink: &SinkName) {
         let m = &self.0.metrics;
-        m.sink_up.set(sink.with(sink.kind.as_str()), 0.0);
+        m.sink_up.set(sink.sink(), 0.0);
         m.sink_parked.set(sink.sink(), 0.0);
         if sink.kind == SinkKind::RemoteWrite {
             for zero in [&m.rw_samples, &m.rw_failed, &m.rw_retried, &m.rw_bytes, &m.rw_metadata] {
@@ -188,22 +213,22 @@ impl Telemetry {
             m.rw_shards.set(sink.remote(), 1.0);
         }
         self.0.status.send_modify(|s| {
-            s.sinks.insert(sink.name.clone(), status::SinkStatus::new(sink.kind, sink.url.clone()));
+            s.sinks.insert(sink.key(), status::SinkStatus::new(sink.kind, sink.url.clone()));
         });
     }
 
     /// A sink is no more; its metrics go with it.
     pub fn sink_removed(&self, sink: &SinkName) {
-        self.0.metrics.forget_sink(&sink.name);
+        self.0.metrics.forget_sink(sink);
         self.0.status.send_modify(|s| {
-            s.sinks.remove(&sink.name);
+            s.sinks.remove(&sink.key());
         });
     }
 
     /// A request was answered with a yes.
     pub fn delivered(&self, sink: &SinkName, delivery: &Delivery) {
         let m = &self.0.metrics;
-        m.sink_up.set(sink.with(sink.kind.as_str()), 1.0);
+        m.sink_up.set(sink.sink(), 1.0);
         m.sink_parked.set(sink.sink(), 0.0);
         m.sink_last_success.set(sink.sink(), delivery.at.as_seconds());
         if sink.kind == SinkKind::RemoteWrite {
@@ -219,7 +244,7 @@ impl Telemetry {
             }
         }
         let first = self.0.status.send_if_modified(|status| {
-            let Some(state) = status.sinks.get_mut(&sink.name) else { return false };
+            let Some(state) = status.sinks.get_mut(&sink.key()) else { return false };
             let first = state.last_success.is_none();
             state.state = SinkState::Delivering;
             state.last_success = Some(delivery.at);
@@ -239,7 +264,7 @@ impl Telemetry {
     /// A request failed and is tried again after `delay`.
     pub fn retrying(&self, sink: &SinkName, samples: usize, why: &dyn Display, delay: Duration) {
         let m = &self.0.metrics;
-        m.sink_up.set(sink.with(sink.kind.as_str()), 0.0);
+        m.sink_up.set(sink.sink(), 0.0);
         if sink.kind == SinkKind::RemoteWrite {
             m.rw_retried.add(sink.remote(), samples as f64);
         }
@@ -251,7 +276,7 @@ impl Telemetry {
     /// A sink refuses us as a whole; nothing is dropped, it is asked again slowly.
     pub fn parked(&self, sink: &SinkName, why: &dyn Display, next_step: &str, delay: Duration) {
         let m = &self.0.metrics;
-        m.sink_up.set(sink.with(sink.kind.as_str()), 0.0);
+        m.sink_up.set(sink.sink(), 0.0);
         m.sink_parked.set(sink.sink(), 1.0);
         let delay_s = delay.as_secs();
         error!(
@@ -264,16 +289,14 @@ impl Telemetry {
     /// Samples that a receiver will not take, or that found no room.
     pub fn dropped(&self, sink: &SinkName, samples: usize, reason: &str, why: &dyn Display) {
         let m = &self.0.metrics;
-        m.sink_dropped.add(sink.with(reason), samples as f64);
+        m.sink_dropped.add(sink.sink_with(reason), samples as f64);
         if sink.kind == SinkKind::RemoteWrite {
-            let mut labels = sink.remote();
-            labels.push(reason.into());
-            m.rw_dropped.add(labels, samples as f64);
+            m.rw_dropped.add(sink.remote_with(reason), samples as f64);
             m.rw_failed.add(sink.remote(), samples as f64);
         }
         error!(sink = &*sink.name, url = &*sink.url, samples, reason, error = %why, "samples refused or dropped");
         self.0.status.send_modify(|status| {
-            if let Some(state) = status.sinks.get_mut(&sink.name) {
+            if let Some(state) = status.sinks.get_mut(&sink.key()) {
                 state.last_error = Some(why.to_string());
                 state.dropped += samples as u64;
             }
@@ -296,9 +319,10 @@ impl Telemetry {
         m.rw_pending.set(sink.remote(), backlog.samples as f64);
         if let Some(newest) = backlog.newest {
             m.rw_highest.set(sink.remote(), newest.as_seconds());
+            m.rw_highest_all.set(vec![], newest.as_seconds());
         }
         self.0.status.send_modify(|status| {
-            if let Some(state) = status.sinks.get_mut(&sink.name) {
+            if let Some(state) = status.sinks.get_mut(&sink.key()) {
                 state.waiting_samples = backlog.samples;
                 state.oldest = backlog.oldest;
             }
@@ -329,7 +353,7 @@ impl Telemetry {
 
     fn sink_state(&self, sink: &SinkName, new: SinkState, error: Option<String>) {
         self.0.status.send_modify(|status| {
-            if let Some(state) = status.sinks.get_mut(&sink.name) {
+            if let Some(state) = status.sinks.get_mut(&sink.key()) {
                 state.state = new;
                 state.last_error = error;
             }

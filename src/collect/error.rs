@@ -97,6 +97,14 @@ pub enum CollectError {
         /// Ours minus the API's.
         seconds: f64,
     },
+    /// Our clock was set back.
+    #[error(
+        "this machine's clock is {seconds:.0} s behind the cycle before: set it (NTP), nothing is sent until then"
+    )]
+    SetBack {
+        /// The last cycle's time minus ours.
+        seconds: f64,
+    },
 }
 
 fn waiting(wait: &Option<Duration>) -> String {
@@ -171,7 +179,7 @@ impl CollectError {
             | CollectError::Refused { .. } => CycleResult::ApiError,
             CollectError::Shape { .. } => CycleResult::BadAnswer,
             CollectError::Deadline { .. } => CycleResult::Timeout,
-            CollectError::Skew { .. } => CycleResult::ClockSkew,
+            CollectError::Skew { .. } | CollectError::SetBack { .. } => CycleResult::ClockSkew,
             CollectError::Http { source, .. } => match source {
                 HttpError::Connect(_) | HttpError::Lost(_) => CycleResult::Network,
                 HttpError::Timeout => CycleResult::Timeout,

@@ -60,8 +60,10 @@ pub enum Event {
         method: String,
         /// The group's key.
         group: Labels,
-        /// Families in the body.
-        families: usize,
+        /// Samples in the body.
+        samples: usize,
+        /// Bytes of the body as sent.
+        bytes: usize,
         /// What was answered.
         status: u16,
     },
@@ -70,20 +72,28 @@ pub enum Event {
 impl fmt::Display for Event {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RemoteWrite(delivered) => write!(
-                out,
-                "remote write {}: {} series, {} bytes, answered {}",
-                delivered.version,
-                delivered.series.len(),
-                delivered.body_len,
-                delivered.status
-            ),
-            Self::Push { method, group, families, status } => {
-                let key = group.iter().map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>();
+            Self::RemoteWrite(delivered) => {
+                let samples: usize = delivered.series.iter().map(|series| series.samples.len()).sum();
+                let stale = delivered.series.iter().flat_map(|series| &series.samples);
+                let stale = stale.filter(|sample| sample.is_stale_marker()).count();
                 write!(
                     out,
-                    "pushgateway {method} {{{}}}: {families} families, answered {status}",
-                    key.join(", ")
+                    "remote write {}: {samples} samples, {} bytes of snappy and protobuf",
+                    delivered.version, delivered.body_len
+                )?;
+                match (samples, stale) {
+                    (0, _) => write!(out, " (asks which version is spoken)")?,
+                    (_, 0) => {}
+                    (_, stale) => write!(out, " ({stale} of them stale markers)")?,
+                }
+                write!(out, ", answered {}", delivered.status)
+            }
+            Self::Push { method, group, samples, bytes, status } => {
+                let key = group.iter().map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>();
+                let key = key.join(", ");
+                write!(
+                    out,
+                    "pushgateway {method} {{{key}}}: {samples} samples, {bytes} bytes, answered {status}"
                 )
             }
         }
@@ -164,9 +174,9 @@ impl Receiver {
 
     fn push(&self, request: &Request, body: &[u8]) -> Answer {
         let (answer, pushed) = lock(&self.gateway).push(request, body);
-        if let Some((group, families)) = pushed {
-            let (method, status) = (request.method.clone(), answer.status);
-            self.publish(Event::Push { method, group, families, status });
+        if let Some((group, samples)) = pushed {
+            let (method, status, bytes) = (request.method.clone(), answer.status, body.len());
+            self.publish(Event::Push { method, group, samples, bytes, status });
         }
         answer
     }

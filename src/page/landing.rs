@@ -81,7 +81,7 @@ fn sinks(html: &mut String, status: &Status, now: Millis) -> fmt::Result {
         "<h2>Sinks</h2>\n<table><tr><th>sink<th>kind<th>URL<th>state<th>last success\
          <th>waiting<th>dropped<th>last error</tr>\n",
     );
-    for (name, sink) in &status.sinks {
+    for ((_, name), sink) in &status.sinks {
         let class = if matches!(sink.state, SinkState::Idle | SinkState::Delivering) { "" } else { "bad" };
         writeln!(
             html,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use super::SinkName;
 use crate::sample::{Family, Kind, LabelName, Labels, MetricName, Role, Series, Text, Value};
 
 /// One metric with its labels' values.
@@ -22,6 +23,15 @@ impl Vector {
 
     pub(super) fn set(&self, labels: Vec<Text>, to: f64) {
         self.lock().insert(labels, to);
+    }
+
+    fn forget_sink(&self, sink: &SinkName) {
+        let theirs = |values: &[Text]| match self.labels {
+            ["sink", ..] => values.starts_with(&sink.sink()),
+            ["remote_name", ..] => values.starts_with(&sink.remote()),
+            _ => false,
+        };
+        self.lock().retain(|values, _| !theirs(values));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Vec<Text>, f64>> {
@@ -68,11 +78,9 @@ macro_rules! metrics {
                 [$(self.$field.family(),)*].into_iter().flatten().collect()
             }
 
-            /// Removes every series of a sink.
-            pub(super) fn forget_sink(&self, name: &str) {
-                $(if matches!(self.$field.labels.first(), Some(&"sink" | &"remote_name")) {
-                    self.$field.lock().retain(|labels, _| labels.first().is_none_or(|first| &**first != name));
-                })*
+            /// Removes every series of a sink; one of another kind may have the same name.
+            pub(super) fn forget_sink(&self, sink: &SinkName) {
+                $(self.$field.forget_sink(sink);)*
             }
         }
 
@@ -88,9 +96,9 @@ metrics! {
     ticks_missed: Counter "fleetpush_ticks_missed_total" ["source"] "Ticks left out since the cycle before them took too long";
     api_responses: Counter "fleetpush_api_responses_total" ["source", "code"] "Answers of the balena API by status code";
     sink_up: Gauge "fleetpush_sink_up" ["sink", "kind"] "Whether the last request to a sink was taken";
-    sink_parked: Gauge "fleetpush_sink_parked" ["sink"] "Whether a sink refuses us as a whole and is only asked slowly";
-    sink_last_success: Gauge "fleetpush_sink_last_success_timestamp_seconds" ["sink"] "When a sink last took a request";
-    sink_dropped: Counter "fleetpush_sink_dropped_samples_total" ["sink", "reason"] "Samples that a sink refused or that found no room";
+    sink_parked: Gauge "fleetpush_sink_parked" ["sink", "kind"] "Whether a sink refuses us as a whole and is only asked slowly";
+    sink_last_success: Gauge "fleetpush_sink_last_success_timestamp_seconds" ["sink", "kind"] "When a sink last took a request";
+    sink_dropped: Counter "fleetpush_sink_dropped_samples_total" ["sink", "kind", "reason"] "Samples that a sink refused or that found no room";
     queue_bytes: Gauge "fleetpush_queue_bytes" [] "Bytes of all records in the queue";
     queue_records: Gauge "fleetpush_queue_records" [] "Records in the queue";
     queue_oldest: Gauge "fleetpush_queue_oldest_timestamp_seconds" [] "Time of the oldest sample in the queue, 0 when it is empty";
@@ -105,12 +113,14 @@ metrics! {
     rw_metadata: Counter "prometheus_remote_storage_metadata_total" ["remote_name", "url"] "Metadata entries taken by a remote-write endpoint (1.0)";
     rw_pending: Gauge "prometheus_remote_storage_samples_pending" ["remote_name", "url"] "Samples that wait for a remote-write endpoint";
     rw_shards: Gauge "prometheus_remote_storage_shards" ["remote_name", "url"] "Requests to a remote-write endpoint that may be in flight at once";
+    rw_highest_all: Gauge "prometheus_remote_storage_highest_timestamp_in_seconds" [] "Newest sample put into the queue";
     rw_highest: Gauge "prometheus_remote_storage_queue_highest_timestamp_seconds" ["remote_name", "url"] "Newest sample put into the queue for an endpoint";
     rw_highest_sent: Gauge "prometheus_remote_storage_queue_highest_sent_timestamp_seconds" ["remote_name", "url"] "Newest sample taken by a remote-write endpoint";
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::SinkKind;
     use super::*;
 
     #[test]
@@ -124,11 +134,17 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_sink_leaves_no_series() {
+    fn a_removed_sink_leaves_no_series_and_its_namesake_of_another_kind_all() {
         let metrics = Metrics::new();
-        metrics.sink_parked.set(vec!["a".into()], 1.0);
-        metrics.sink_parked.set(vec!["b".into()], 1.0);
-        metrics.forget_sink("a");
-        assert_eq!(metrics.families().iter().map(|f| f.series.len()).sum::<usize>(), 1);
+        let sink = |kind| SinkName { name: "env".into(), kind, url: "http://a".into() };
+        let (gateway, remote) = (sink(SinkKind::Pushgateway), sink(SinkKind::RemoteWrite));
+        metrics.sink_parked.set(gateway.sink(), 1.0);
+        metrics.sink_parked.set(remote.sink(), 1.0);
+        metrics.rw_pending.set(remote.remote(), 1.0);
+        metrics.rw_dropped.add(remote.remote_with("limit"), 1.0);
+        metrics.forget_sink(&remote);
+        let left: Vec<_> = metrics.families().into_iter().flat_map(|family| family.series).collect();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].labels.get("kind").map(|kind| &**kind), Some("pushgateway"));
     }
 }

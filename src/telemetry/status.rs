@@ -11,8 +11,8 @@ use crate::sample::{Millis, Text};
 pub struct Status {
     /// Each source by name.
     pub sources: BTreeMap<Text, SourceStatus>,
-    /// Each sink by name.
-    pub sinks: BTreeMap<Text, SinkStatus>,
+    /// Each sink; two of different kinds may have one name.
+    pub sinks: BTreeMap<(SinkKind, Text), SinkStatus>,
     /// When the next cycle begins.
     pub next: Option<Millis>,
 }

@@ -281,6 +281,20 @@ async fn a_clock_that_is_off_is_not_believed_until_it_is_right() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_far_is_not_believed() {
+    for (behind_ms, trusted) in [(300_000, true), (300_001, false)] {
+        let stage = Stage::answering(vec![good()]).await;
+        let mut collector = stage.collector().resumed(None, Some(Millis(START.0 + behind_ms)));
+        let (batch, report) = collector.cycle().await;
+        assert_eq!(batch.clock() == ClockTrust::Trusted, trusted, "{behind_ms} ms");
+        if !trusted {
+            assert_failed(&batch, &report, CycleResult::ClockSkew);
+            assert!(error_of(&report).contains("behind the cycle before"), "{}", error_of(&report));
+        }
+    }
+}
+
+#[tokio::test]
 async fn only_wanted_slugs_are_counted() {
     let stage = Stage::answering(vec![good()]).await;
     let mut account = account(&stage.server.uri());

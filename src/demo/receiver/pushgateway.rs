@@ -64,7 +64,7 @@ impl Gateway {
         self.groups.clone()
     }
 
-    /// Works on a push; also the group's key and the number of families when there was a group to push to.
+    /// Works on a push; also the group's key and the number of samples when there was a group to push to.
     pub(super) fn push(&mut self, request: &Request, body: &[u8]) -> (Answer, Option<(Labels, usize)>) {
         let method = request.method.as_str();
         if !matches!(method, "PUT" | "POST" | "DELETE") || request.path() == "/metrics" {
@@ -86,7 +86,7 @@ impl Gateway {
             // A body that cannot be read leaves no trace.
             Err(reason) => return (Answer::text(400, format!("{reason}\n")), Some((key, 0))),
         };
-        let count = families.len();
+        let count = families.values().map(|family| family.points.len()).sum();
         let families = with_key(families, &key);
         let now = now_millis() as f64 / 1000.0;
         let consistent = self.check(&key, &families);
