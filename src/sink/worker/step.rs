@@ -177,9 +177,9 @@ impl Worker {
             }
             Verdict::Bisect => {
                 let reason = Reason::of(heard.status, &heard.text);
-                self.refuse(sent, reason, &heard)
+                self.refuse(record, sent, reason, &heard)
             }
-            Verdict::Refuse(reason) => self.refuse(sent, reason, &heard),
+            Verdict::Refuse(reason) => self.refuse(record, sent, reason, &heard),
             Verdict::Park => self.park(&heard, &heard.next_step()),
         }
     }
@@ -194,27 +194,30 @@ impl Worker {
             let families = self.described.sent(record, sent.range.clone(), now);
             self.telemetry.metadata_sent(&self.sink, families);
         }
-        let newest =
-            record.series.get(sent.range.clone()).unwrap_or_default().iter().map(|s| s.timestamp).max();
-        self.telemetry.delivered(
-            &self.sink,
-            &Delivery {
-                samples: sent.range.len(),
-                bytes: sent.bytes,
-                protocol: sent.protocol.as_str(),
-                code: heard.status,
-                at: now,
-                newest: newest.map(Millis),
-                written: heard.written.map(|written| written.samples),
-            },
-        );
-        self.tally.delivered += sent.range.len() as u64;
+        let written = heard.written.map(|written| written.samples);
+        self.took(record, &sent, heard.status, sent.range.len(), written);
         self.tally.failure = None;
         self.advance(sent.at, sent.range.len());
         Step::On
     }
 
-    fn refuse(&mut self, sent: Sent, reason: Reason, heard: &Heard) -> Step {
+    /// Reports samples that the receiver has.
+    fn took(&mut self, record: &Record, sent: &Sent, code: u16, samples: usize, written: Option<u64>) {
+        let all = record.series.get(sent.range.clone()).unwrap_or_default();
+        let delivery = Delivery {
+            samples,
+            bytes: sent.bytes,
+            protocol: sent.protocol.as_str(),
+            code,
+            at: self.clock.now(),
+            newest: all.iter().map(|series| Millis(series.timestamp)).max(),
+            written,
+        };
+        self.telemetry.delivered(&self.sink, &delivery);
+        self.tally.delivered += samples as u64;
+    }
+
+    fn refuse(&mut self, record: &Record, sent: Sent, reason: Reason, heard: &Heard) -> Step {
         let mut why = heard.why();
         if let Some(explanation) = reason.explanation()
             && !self.explained.contains(&reason)
@@ -223,7 +226,11 @@ impl Worker {
             why = format!("{why}; {explanation}");
         }
         // A receiver of 2.0 says how many it has kept all the same.
-        let kept = heard.written.map_or(0, |written| written.samples);
+        let kept = heard.written.map_or(0, |written| usize::try_from(written.samples).unwrap_or(usize::MAX));
+        let kept = kept.min(sent.range.len());
+        if kept > 0 {
+            self.took(record, &sent, heard.status, kept, None);
+        }
         self.set_aside(sent.at, sent.source, sent.range, kept, reason, &why);
         Step::On
     }
@@ -233,12 +240,12 @@ impl Worker {
         at: Position,
         record: queue::Record,
         range: Range<usize>,
-        kept: u64,
+        kept: usize,
         reason: Reason,
         why: &str,
     ) {
         let samples = range.len();
-        let lost = samples.saturating_sub(usize::try_from(kept).unwrap_or(usize::MAX));
+        let lost = samples - kept;
         let endpoint = self.endpoint.name.to_string();
         self.queue.set_aside(Refused { endpoint, position: at, samples, record });
         self.telemetry.dropped(&self.sink, lost, reason.as_str(), &why);
