@@ -17,7 +17,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 pub use self::error::HttpError;
-pub use self::text::{chain, excerpt, redact};
+pub use self::text::{chain, excerpt, excerpt_of, redact};
 use crate::config::{Auth, HttpSettings};
 
 /// One request. Credentials and the configured headers are added to it.

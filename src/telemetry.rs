@@ -4,6 +4,7 @@
 //! (so that they cannot drift apart), families in our own sample vocabulary, and a [`Status`]. Never: I/O
 //! beyond the log.
 
+mod failing;
 pub mod logs;
 pub mod metrics;
 pub mod status;
@@ -11,12 +12,13 @@ pub mod status;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::sample::{Family, Millis, Text};
+use failing::Failing;
 use metrics::Metrics;
 use status::{Delivery, SinkState, SourceStatus, Status};
 
@@ -103,6 +105,7 @@ pub struct Telemetry(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     metrics: Metrics,
+    failing: Failing,
     status: watch::Sender<Status>,
     clock_distrusted: AtomicBool,
 }
@@ -121,6 +124,7 @@ impl Telemetry {
         metrics.reload_successful.set(vec![], 1.0);
         Telemetry(Arc::new(Inner {
             metrics,
+            failing: Failing::default(),
             status: watch::Sender::new(Status::default()),
             clock_distrusted: AtomicBool::new(false),
         }))
@@ -220,6 +224,7 @@ impl Telemetry {
     /// A sink is no more; its metrics go with it.
     pub fn sink_removed(&self, sink: &SinkName) {
         self.0.metrics.forget_sink(sink);
+        self.0.failing.recovered(&sink.key());
         self.0.status.send_modify(|s| {
             s.sinks.remove(&sink.key());
         });
@@ -237,14 +242,18 @@ impl Telemetry {
             if let Some(newest) = delivery.newest {
                 m.rw_highest_sent.set(sink.remote(), newest.as_seconds());
             }
-            if let Some(written) = delivery.written
+            if delivery.code == 202 {
+                m.rw_deduplicated.add(sink.remote(), delivery.samples as f64);
+            } else if let Some(written) = delivery.written
                 && written < delivery.samples as u64
             {
                 m.rw_not_written.add(sink.remote(), (delivery.samples as u64 - written) as f64);
             }
         }
+        let mut waiting = 0;
         let first = self.0.status.send_if_modified(|status| {
             let Some(state) = status.sinks.get_mut(&sink.key()) else { return false };
+            waiting = state.waiting_samples;
             let first = state.last_success.is_none();
             state.state = SinkState::Delivering;
             state.last_success = Some(delivery.at);
@@ -253,7 +262,11 @@ impl Telemetry {
             first
         });
         let Delivery { samples, bytes, protocol, code, .. } = *delivery;
+        let failed = self.0.failing.recovered(&sink.key());
         let (sink, url) = (&*sink.name, &*sink.url);
+        if let Some(tries) = failed {
+            info!(sink, url, tries, waiting_samples = waiting, "delivering again");
+        }
         if first {
             info!(sink, url, samples, bytes, protocol, code, "first delivery");
         } else {
@@ -261,7 +274,8 @@ impl Telemetry {
         }
     }
 
-    /// A request failed and is tried again after `delay`.
+    /// A request failed and is tried again after `delay`. Equal failures are logged once a minute; they are
+    /// equal where their texts are up to the first colon or semicolon.
     pub fn retrying(&self, sink: &SinkName, samples: usize, why: &dyn Display, delay: Duration) {
         let m = &self.0.metrics;
         m.sink_up.set(sink.sink(), 0.0);
@@ -269,7 +283,12 @@ impl Telemetry {
             m.rw_retried.add(sink.remote(), samples as f64);
         }
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        warn!(sink = &*sink.name, url = &*sink.url, error = %why, delay_ms, "delivery failed, trying again");
+        m.sink_parked.set(sink.sink(), 0.0);
+        if self.0.failing.failed(&sink.key(), &why.to_string(), Instant::now()) {
+            warn!(sink = &*sink.name, url = &*sink.url, error = %why, delay_ms, "delivery failed, trying again");
+        } else {
+            debug!(sink = &*sink.name, url = &*sink.url, error = %why, delay_ms, "delivery failed, trying again");
+        }
         self.sink_state(sink, SinkState::Retrying { delay }, Some(why.to_string()));
     }
 
@@ -278,6 +297,7 @@ impl Telemetry {
         let m = &self.0.metrics;
         m.sink_up.set(sink.sink(), 0.0);
         m.sink_parked.set(sink.sink(), 1.0);
+        self.0.failing.failed(&sink.key(), &why.to_string(), Instant::now());
         let delay_s = delay.as_secs();
         error!(
             sink = &*sink.name, url = &*sink.url, error = %why, next_step, delay_s,

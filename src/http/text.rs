@@ -30,10 +30,15 @@ pub fn redact(url: &Url) -> String {
 
 /// The first 200 characters of a foreign text in one line, without control characters.
 pub fn excerpt(body: &[u8]) -> String {
+    excerpt_of(body, SHOWN)
+}
+
+/// As [`excerpt`], with the first `characters`.
+pub fn excerpt_of(body: &[u8], characters: usize) -> String {
     let text = String::from_utf8_lossy(body);
     let calm: String = text.chars().map(|c| if is_calm(c) { c } else { ' ' }).collect();
     let mut words = calm.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = words.char_indices().nth(SHOWN) {
+    if let Some((end, _)) = words.char_indices().nth(characters) {
         words.truncate(end);
         words.push('…');
     }

@@ -109,6 +109,7 @@ metrics! {
     rw_retried: Counter "prometheus_remote_storage_samples_retried_total" ["remote_name", "url"] "Samples sent again after a failure that may pass";
     rw_dropped: Counter "prometheus_remote_storage_samples_dropped_total" ["remote_name", "url", "reason"] "Samples not delivered, by reason";
     rw_not_written: Counter "fleetpush_remote_write_not_written_samples_total" ["remote_name", "url"] "Samples of accepted 2.0 requests that the receiver did not write";
+    rw_deduplicated: Counter "fleetpush_remote_write_deduplicated_samples_total" ["remote_name", "url"] "Samples that a receiver left to another replica (202, Mimir's HA tracker)";
     rw_bytes: Counter "prometheus_remote_storage_bytes_total" ["remote_name", "url"] "Bytes of the bodies taken by a remote-write endpoint, compressed";
     rw_metadata: Counter "prometheus_remote_storage_metadata_total" ["remote_name", "url"] "Metadata entries taken by a remote-write endpoint (1.0)";
     rw_pending: Gauge "prometheus_remote_storage_samples_pending" ["remote_name", "url"] "Samples that wait for a remote-write endpoint";

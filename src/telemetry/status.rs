@@ -18,6 +18,11 @@ pub struct Status {
 }
 
 impl Status {
+    /// One sink.
+    pub fn sink(&self, kind: SinkKind, name: &str) -> Option<&SinkStatus> {
+        self.sinks.get(&(kind, name.into()))
+    }
+
     /// Whether the first cycle of every source has ended, well or badly.
     pub fn is_ready(&self) -> bool {
         !self.sources.is_empty() && self.sources.values().all(|source| source.last_end.is_some())

@@ -83,8 +83,10 @@ pub(super) fn describe(status: &[u8]) -> String {
     let Ok(Status { data }) = serde_json::from_slice(status) else {
         return "ready, but it does not say what it is: is it a Pushgateway?".into();
     };
-    let version =
-        data.build_information.version.map(|version| format!(" {}", crate::http::excerpt(version.as_bytes())));
+    let version = data
+        .build_information
+        .version
+        .map(|version| format!(" {}", crate::http::excerpt(version.as_bytes())));
     let unchecked = data.flags.unchecked.is_some_and(|flag| flag == "true");
     let note = if unchecked {
         "; it runs with --push.disable-consistency-check, so a bad push of anyone breaks its page"

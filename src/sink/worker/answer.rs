@@ -1,0 +1,66 @@
+//! An answer with what the worker reads from it.
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+
+use crate::http::{Answer, Client, excerpt_of};
+use crate::retry::{RETRY_AFTER_CAP, retry_after};
+use crate::sample::Millis;
+use crate::sink::remote_write::{self, Reply, Written};
+
+/// So many characters of a foreign text are shown.
+const SHOWN: usize = 1024;
+
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) status: u16,
+    pub(super) written: Option<Written>,
+    pub(super) retry_after: Option<Duration>,
+    /// The body's beginning in one line, without our own secrets; empty with a success.
+    pub(super) text: String,
+    location: Option<String>,
+}
+
+impl Heard {
+    pub(super) async fn of(client: &Client, answer: Answer, now: Millis) -> Heard {
+        let Answer { status, headers, body, .. } = answer;
+        // A success' body says nothing (both specifications).
+        let text = if (200..300).contains(&status) {
+            String::new()
+        } else {
+            client.without_secrets(&excerpt_of(&body, SHOWN)).await
+        };
+        Heard {
+            status,
+            written: Written::of(&headers),
+            retry_after: header(&headers, &RETRY_AFTER)
+                .and_then(|value| retry_after(value, now, RETRY_AFTER_CAP)),
+            text,
+            location: header(&headers, &LOCATION).map(str::to_owned),
+        }
+    }
+
+    pub(super) fn reply(&self) -> Reply<'_> {
+        let Heard { status, written, retry_after, text, .. } = self;
+        Reply { status: *status, written: *written, retry_after: *retry_after, text }
+    }
+
+    /// What was answered, in words.
+    pub(super) fn why(&self) -> String {
+        let Heard { status, text, .. } = self;
+        match (status, text.is_empty()) {
+            (200..=299, _) => format!("the receiver answered {status} without Written headers"),
+            (_, true) => format!("the receiver answered {status}"),
+            (_, false) => format!("the receiver answered {status}: {text}"),
+        }
+    }
+
+    pub(super) fn next_step(&self) -> String {
+        remote_write::after_answer(self.status, self.location.as_deref())
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &reqwest::header::HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

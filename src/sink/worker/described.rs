@@ -1,0 +1,55 @@
+//! Which families' type and help the receiver of 1.0 has heard lately (2.0 carries them in each series).
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+
+use crate::config::MetadataSettings;
+use crate::encode::rw1::Metadata;
+use crate::pb::record::Record;
+use crate::sample::Millis;
+
+#[derive(Debug)]
+pub(super) struct Described {
+    settings: MetadataSettings,
+    heard: HashMap<String, Millis>,
+}
+
+impl Described {
+    pub(super) fn new(settings: MetadataSettings) -> Self {
+        Described { settings, heard: HashMap::new() }
+    }
+
+    /// Whether a request with these series is to carry metadata: a family of theirs is due.
+    ///
+    /// By families, since a cycle of many samples makes several records, each with some of them.
+    pub(super) fn due(&self, record: &Record, range: Range<usize>, now: Millis) -> Metadata {
+        let is_due = |name: &str| match self.heard.get(name) {
+            None => true,
+            Some(at) => now < *at || now.since(*at) >= self.settings.every,
+        };
+        if self.settings.send && names(record, range).into_iter().any(is_due) {
+            Metadata::With
+        } else {
+            Metadata::Without
+        }
+    }
+
+    /// A request with these series and metadata was taken; how many families it described.
+    pub(super) fn sent(&mut self, record: &Record, range: Range<usize>, now: Millis) -> usize {
+        let names = names(record, range);
+        for name in &names {
+            self.heard.insert((*name).to_owned(), now);
+        }
+        names.len()
+    }
+}
+
+fn names(record: &Record, range: Range<usize>) -> BTreeSet<&str> {
+    let numbers: BTreeSet<u32> =
+        record.series.get(range).unwrap_or_default().iter().map(|series| series.family).collect();
+    let name = |number: u32| {
+        let family = record.families.get(number as usize)?;
+        record.symbols.get(family.name_ref as usize).map(String::as_str)
+    };
+    numbers.into_iter().filter_map(name).collect()
+}

@@ -1,0 +1,288 @@
+//! One step of the loop: at most one request, and what its answer leads to.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Method;
+
+use super::Worker;
+use super::answer::Heard;
+use crate::encode::record;
+use crate::encode::rw1::Metadata;
+use crate::http::{HttpError, Request};
+use crate::pb::record::Record;
+use crate::queue::{self, Peeked, Position, Refused};
+use crate::sample::Millis;
+use crate::sink::remote_write::{self, Protocol, Reason, Verdict};
+use crate::telemetry::status::Delivery;
+
+/// Of a refusal's text so much is kept for the log.
+const TEXT: usize = 1024;
+
+/// What comes after a step.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// The next one.
+    On,
+    /// Nothing waits.
+    Idle,
+    /// The next one after this delay.
+    Wait(Duration),
+    /// The receiver refuses us as a whole: the next one after this delay.
+    Parked(Duration),
+}
+
+/// The record that is being delivered.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    number: u64,
+    record: Record,
+}
+
+/// One request's samples.
+struct Sent {
+    at: Position,
+    source: queue::Record,
+    range: Range<usize>,
+    protocol: Protocol,
+    metadata: Metadata,
+    bytes: usize,
+}
+
+impl Worker {
+    pub(super) async fn step(&mut self) -> Step {
+        let Some(peeked) = self.queue.peek(&self.endpoint.name) else { return Step::Idle };
+        if self.dialect.is_question_due(self.clock.now(), self.pace.ask_every)
+            && let Some(delay) = self.ask().await
+        {
+            return Step::Wait(delay);
+        }
+        let Peeked { position: at, record: source } = peeked;
+        let (record, range, protocol, metadata, body) = match self.encoded(at, &source) {
+            Ok(encoded) => encoded,
+            Err(why) => {
+                let range = at.sample..source.samples.max(at.sample + 1);
+                self.set_aside(at, source, range, 0, Reason::Damaged, &why);
+                return Step::On;
+            }
+        };
+        let sent = Sent { at, source, range, protocol, metadata, bytes: body.len() };
+        let answer = self.post(protocol, body, self.attempt).await;
+        let step = match answer {
+            Ok(heard) => self.settle(&record, sent, heard),
+            Err(error) => self.failed(&sent, &error),
+        };
+        self.loaded = Some(Loaded { number: at.record, record });
+        step
+    }
+
+    /// The next request; the error says what is wrong with the record.
+    #[allow(clippy::type_complexity, reason = "taken apart at once by its one caller")]
+    fn encoded(
+        &mut self,
+        at: Position,
+        source: &queue::Record,
+    ) -> Result<(Record, Range<usize>, Protocol, Metadata, Vec<u8>), String> {
+        let record = match self.loaded.take() {
+            Some(loaded) if loaded.number == at.record => loaded.record,
+            _ => {
+                self.attempt = 0;
+                let record = record::decode(&source.bytes).map_err(|error| error.to_string())?;
+                if record.series.len() != source.samples {
+                    return Err("the record is damaged: it does not hold the samples that it should".into());
+                }
+                record
+            }
+        };
+        let range = self.cuts.next(at, source.samples, self.endpoint.max_samples_per_send);
+        let protocol = self.dialect.protocol();
+        let metadata = match protocol {
+            Protocol::One => self.described.due(&record, range.clone(), self.clock.now()),
+            Protocol::Two => Metadata::Without,
+        };
+        let body = protocol
+            .body(&record, range.clone(), &self.external, metadata)
+            .map_err(|error| error.to_string())?;
+        Ok((record, range, protocol, metadata, body))
+    }
+
+    /// Asks with an empty 2.0 request; a delay where the receiver asks for one.
+    async fn ask(&mut self) -> Option<Duration> {
+        let before = self.dialect.protocol();
+        let body = Protocol::Two.question().unwrap_or_default();
+        let answer = self.post(Protocol::Two, body, 0).await.ok();
+        let known = answer.as_ref().map(|heard| (heard.status, heard.written));
+        self.dialect.answered(self.clock.now(), known);
+        if before == Protocol::Two && self.dialect.protocol() == Protocol::One {
+            self.telemetry.fell_back(&self.sink, &"the receiver answered 415 to an empty 2.0 request");
+        }
+        let heard = answer?;
+        let delay = heard.retry_after.filter(|_| matches!(heard.status, 429 | 503))?;
+        self.telemetry.retrying(&self.sink, 0, &heard.why(), delay);
+        self.tally.failure = Some(heard.why());
+        Some(delay)
+    }
+
+    pub(super) async fn post(
+        &self,
+        protocol: Protocol,
+        body: Vec<u8>,
+        attempt: u32,
+    ) -> Result<Heard, HttpError> {
+        let request = Request {
+            method: Method::POST,
+            url: self.endpoint.url.clone(),
+            headers: protocol.headers(attempt),
+            body: Bytes::from(body),
+            body_cap: TEXT as u64,
+        };
+        let answer = self.client.send(request).await?;
+        Ok(Heard::of(&self.client, answer, self.clock.now()).await)
+    }
+
+    fn settle(&mut self, record: &Record, sent: Sent, heard: Heard) -> Step {
+        let trial = self.dialect.is_trial();
+        let asked = self.dialect.asked(sent.range.len());
+        let mut verdict = remote_write::judge(&asked, &heard.reply());
+        if trial && matches!(verdict, Verdict::Refuse(_) | Verdict::Bisect) {
+            // 1.0 was only tried: what it is refused for may be the version.
+            verdict = Verdict::Retry { after: None };
+        }
+        self.dialect.heard(heard.status, heard.written, verdict);
+        match verdict {
+            Verdict::Delivered => self.delivered(record, sent, &heard, trial),
+            Verdict::Fallback if self.dialect.is_pinned() => self.park(
+                &heard,
+                "the receiver does not store remote write 2.0: leave protobuf_message out, or set it to \
+                 prometheus.WriteRequest",
+            ),
+            Verdict::Fallback => {
+                self.attempt = 0;
+                self.telemetry.fell_back(&self.sink, &format!("{} to a 2.0 request", heard.why()));
+                Step::On
+            }
+            Verdict::Retry { after } => {
+                let why = format!("{}; {}", heard.why(), heard.next_step());
+                self.retry(sent.range.len(), why, after)
+            }
+            Verdict::Split => {
+                self.attempt = 0;
+                self.cuts.halve();
+                Step::On
+            }
+            Verdict::Bisect if self.cuts.bisect() => {
+                self.attempt = 0;
+                Step::On
+            }
+            Verdict::Bisect => {
+                let reason = Reason::of(heard.status, &heard.text);
+                self.refuse(record, sent, reason, &heard)
+            }
+            Verdict::Refuse(reason) => self.refuse(record, sent, reason, &heard),
+            Verdict::Park => self.park(&heard, &heard.next_step()),
+        }
+    }
+
+    fn delivered(&mut self, record: &Record, sent: Sent, heard: &Heard, trial: bool) -> Step {
+        let now = self.clock.now();
+        if trial {
+            self.telemetry
+                .fell_back(&self.sink, &"the receiver answers 2.0 with server errors and has taken 1.0");
+        }
+        if sent.metadata == Metadata::With {
+            let families = self.described.sent(record, sent.range.clone(), now);
+            self.telemetry.metadata_sent(&self.sink, families);
+        }
+        let written = heard.written.map(|written| written.samples);
+        self.took(record, &sent, heard.status, sent.range.len(), written);
+        self.tally.failure = None;
+        self.advance(sent.at, sent.range.len());
+        Step::On
+    }
+
+    /// Reports samples that the receiver has.
+    fn took(&mut self, record: &Record, sent: &Sent, code: u16, samples: usize, written: Option<u64>) {
+        let all = record.series.get(sent.range.clone()).unwrap_or_default();
+        let delivery = Delivery {
+            samples,
+            bytes: sent.bytes,
+            protocol: sent.protocol.as_str(),
+            code,
+            at: self.clock.now(),
+            newest: all.iter().map(|series| Millis(series.timestamp)).max(),
+            written,
+        };
+        self.telemetry.delivered(&self.sink, &delivery);
+        self.tally.delivered += samples as u64;
+    }
+
+    fn refuse(&mut self, record: &Record, sent: Sent, reason: Reason, heard: &Heard) -> Step {
+        let mut why = heard.why();
+        if let Some(explanation) = reason.explanation()
+            && !self.explained.contains(&reason)
+        {
+            self.explained.push(reason);
+            why = format!("{why}; {explanation}");
+        }
+        // A receiver of 2.0 says how many it has kept all the same.
+        let kept = heard.written.map_or(0, |written| usize::try_from(written.samples).unwrap_or(usize::MAX));
+        let kept = kept.min(sent.range.len());
+        if kept > 0 {
+            self.took(record, &sent, heard.status, kept, None);
+        }
+        self.set_aside(sent.at, sent.source, sent.range, kept, reason, &why);
+        Step::On
+    }
+
+    fn set_aside(
+        &mut self,
+        at: Position,
+        record: queue::Record,
+        range: Range<usize>,
+        kept: usize,
+        reason: Reason,
+        why: &str,
+    ) {
+        let samples = range.len();
+        let lost = samples - kept;
+        let endpoint = self.endpoint.name.to_string();
+        self.queue.set_aside(Refused { endpoint, position: at, samples, record });
+        self.telemetry.dropped(&self.sink, lost, reason.as_str(), &why);
+        self.tally.refused += lost as u64;
+        self.tally.refusal = Some(why.to_owned());
+        self.advance(at, samples);
+    }
+
+    /// The samples are answered for.
+    fn advance(&mut self, at: Position, samples: usize) {
+        self.queue.acknowledge(&self.endpoint.name, at, samples);
+        self.cuts.done();
+        self.attempt = 0;
+        self.backoff.reset();
+        self.parking.reset();
+        self.show_backlog();
+    }
+
+    fn failed(&mut self, sent: &Sent, error: &HttpError) -> Step {
+        let why = format!("{}; {}", crate::http::chain(error), remote_write::after_error(error));
+        self.retry(sent.range.len(), why, None)
+    }
+
+    fn retry(&mut self, samples: usize, why: String, after: Option<Duration>) -> Step {
+        let backoff = self.backoff.next_delay();
+        let delay = after.unwrap_or(backoff);
+        self.attempt = self.attempt.saturating_add(1);
+        self.telemetry.retrying(&self.sink, samples, &why, delay);
+        self.tally.failure = Some(why);
+        Step::Wait(delay)
+    }
+
+    fn park(&mut self, heard: &Heard, next_step: &str) -> Step {
+        let delay = self.parking.next_delay();
+        self.attempt = self.attempt.saturating_add(1);
+        self.telemetry.parked(&self.sink, &heard.why(), next_step, delay);
+        self.tally.failure = Some(format!("{}: {next_step}", heard.why()));
+        Step::Parked(delay)
+    }
+}
