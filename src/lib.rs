@@ -1,4 +1,6 @@
 //! Brings the state of balena fleets into Prometheus, from anywhere, losing nothing.
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod config;

@@ -1,2 +1,7 @@
 //! The program: arguments to logs to run to exit code.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fleetpush::cli::main()
+}

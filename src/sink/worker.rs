@@ -149,6 +149,11 @@ impl Worker {
         Worker { pace, parking: Backoff::new(pace.park_min, pace.park_max), ..self }
     }
 
+    /// Its configured name.
+    pub fn name(&self) -> &crate::sample::Text {
+        &self.sink.name
+    }
+
     /// Delivers until `stop`, which lets the request in flight end, or `abort`, which does not.
     pub async fn run(mut self, stop: CancellationToken, abort: CancellationToken) {
         tokio::select! {

@@ -9,7 +9,7 @@ pub fn after_answer(status: u16, location: Option<&str>) -> String {
     let step = match status {
         300..=399 => {
             let target = location.and_then(|location| Url::parse(location).ok()).map(|url| redact(&url));
-            let target = target.map_or_else(|| "its target".to_owned(), |url| url);
+            let target = target.unwrap_or_else(|| "its target".to_owned());
             return format!("redirects are not followed: set the URL to {target}");
         }
         401 => "check the credentials: user and password, or the token, and the tenant (X-Scope-OrgID)",

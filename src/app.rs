@@ -1,0 +1,261 @@
+//! Joins the rooms: batches come in from the sources, go out to page, Pushgateways and queue. Owns the
+//! stop (first signal: finish what is in flight; second: end at once) and the reload. Never: arguments,
+//! formats, requests.
+
+mod door;
+mod latest;
+mod once;
+mod probe;
+mod shared;
+mod signals;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::collect::Collector;
+use crate::config::Config;
+use crate::http::HttpError;
+use crate::page::{self, PageState, ReloadRequest};
+use crate::sample::Text;
+use crate::schedule::Ticker;
+use crate::schedule::tick::offset_for;
+use crate::sink::pushgateway::{PushError, Pusher};
+use crate::sink::worker::Worker;
+use crate::telemetry::Telemetry;
+pub use once::{OnceOutcome, once};
+pub use probe::{CheckReport, Finding, check, delete_groups, fleets};
+use shared::Shared;
+pub use signals::signals;
+
+/// Why the program cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A server's settings are not usable.
+    #[error("{what}")]
+    Settings {
+        /// Which account or sink.
+        what: String,
+        /// What is wrong.
+        source: HttpError,
+    },
+    /// A gateway's settings are not usable.
+    #[error("pushgateway {name}")]
+    Gateway {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        source: PushError,
+    },
+    /// The page's server failed.
+    #[error("the page's server has ended")]
+    Page(#[source] std::io::Error),
+}
+
+/// How a run is ended and changed from outside.
+#[derive(Debug)]
+pub struct Control {
+    /// Cancelled by the first signal: finish what is in flight.
+    pub stop: CancellationToken,
+    /// Cancelled by the second signal: end at once.
+    pub abort: CancellationToken,
+    /// Asks for a reload (a signal or `POST /-/reload`); the answer says how it went.
+    pub reload: mpsc::Receiver<ReloadRequest>,
+    /// Gives out further senders of `reload`, for the page.
+    pub reload_sender: mpsc::Sender<ReloadRequest>,
+}
+
+impl Control {
+    /// Nothing cancelled, nothing asked.
+    pub fn new() -> Self {
+        let (reload_sender, reload) = mpsc::channel(1);
+        Control { stop: CancellationToken::new(), abort: CancellationToken::new(), reload, reload_sender }
+    }
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Reads the configuration again.
+pub type Reread = dyn FnMut() -> Result<Config, String> + Send;
+
+/// Runs until the stop is asked for.
+///
+/// # Errors
+/// [`AppError`] where settings turn out unusable before anything was sent.
+pub async fn run(
+    mut config: Config,
+    telemetry: Telemetry,
+    listener: Option<TcpListener>,
+    control: &mut Control,
+    reread: &mut Reread,
+) -> Result<(), AppError> {
+    let shared = Arc::new(Shared::new(&config, Clock::SYSTEM, telemetry));
+    let mut parts = Parts::build(&config, &shared)?;
+    let page_stop = CancellationToken::new();
+    let page = listener.map(|listener| {
+        let state = PageState {
+            latest: shared.latest.subscribe(),
+            telemetry: shared.telemetry.clone(),
+            clock: shared.clock.clone(),
+            telemetry_path: config.web.telemetry_path.clone(),
+            lifecycle: config.web.enable_lifecycle.then(|| control.reload_sender.clone()),
+        };
+        tokio::spawn(page::serve(listener, state, page_stop.clone()))
+    });
+    loop {
+        match generation(&config, parts, &shared, control, reread).await {
+            End::Stop => break,
+            End::Reload(new) => (config, parts) = *new,
+        }
+    }
+    page_stop.cancel();
+    if let Some(page) = page
+        && let Ok(Ok(Err(error))) = tokio::time::timeout(Duration::from_secs(1), page).await
+    {
+        return Err(AppError::Page(error));
+    }
+    Ok(())
+}
+
+/// What one configuration runs: its sources and sinks, checked and ready to start.
+struct Parts {
+    sources: Vec<Source>,
+    workers: Vec<Worker>,
+    gateways: Vec<Pusher>,
+}
+
+/// An account that is asked at its interval.
+struct Source {
+    name: Text,
+    collector: Collector,
+    every: Duration,
+}
+
+impl Parts {
+    fn build(config: &Config, shared: &Shared) -> Result<Self, AppError> {
+        let sources = config.accounts.iter().map(|account| {
+            let clock = shared.clock.clone();
+            let collector = Collector::new(account, config.fleet_labels, config.stale_after, clock);
+            let what = || format!("balena account {}", account.name);
+            let collector = collector.map_err(|source| AppError::Settings { what: what(), source })?;
+            Ok(Source { name: account.name.clone(), collector, every: account.interval })
+        });
+        Ok(Parts {
+            sources: sources.collect::<Result<_, AppError>>()?,
+            workers: shared.workers(config)?,
+            gateways: shared.gateways(config)?,
+        })
+    }
+}
+
+enum End {
+    Stop,
+    Reload(Box<(Config, Parts)>),
+}
+
+/// Runs one configuration until the stop, or until a reload has brought a good one.
+async fn generation(
+    config: &Config,
+    parts: Parts,
+    shared: &Arc<Shared>,
+    control: &mut Control,
+    reread: &mut Reread,
+) -> End {
+    let stop = control.stop.child_token();
+    let abort = control.abort.child_token();
+    let tasks = TaskTracker::new();
+    shared.configure(config);
+    for worker in parts.workers {
+        tasks.spawn(worker.run(stop.clone(), abort.clone()));
+    }
+    for gateway in parts.gateways {
+        tasks.spawn(gateway.run(shared.latest.subscribe(), stop.clone(), abort.clone()));
+    }
+    for source in parts.sources {
+        let ticker =
+            Ticker::new(shared.clock.clone(), source.every, offset_for(&config.instance, source.every));
+        tasks.spawn(collect_loop(source, ticker, Arc::clone(shared), stop.clone()));
+    }
+    let end = loop {
+        tokio::select! {
+            () = control.stop.cancelled() => break End::Stop,
+            Some(answer) = control.reload.recv() => match reload(config, shared, reread) {
+                Ok(new) => {
+                    reply(answer, Ok(()));
+                    break End::Reload(Box::new(new));
+                }
+                Err(error) => reply(answer, Err(error)),
+            },
+        }
+    };
+    stop.cancel();
+    tasks.close();
+    tokio::select! {
+        () = tasks.wait() => {}
+        () = control.abort.cancelled() => info!("second signal, ending at once"),
+        () = tokio::time::sleep(config.shutdown_grace) => {
+            warn!(grace_s = config.shutdown_grace.as_secs(), "requests were still in flight after the grace");
+        }
+    }
+    abort.cancel();
+    if matches!(end, End::Stop) && !control.abort.is_cancelled() {
+        shared.delete_on_exit(config, config.shutdown_grace).await;
+    }
+    end
+}
+
+fn reload(old: &Config, shared: &Shared, reread: &mut Reread) -> Result<(Config, Parts), String> {
+    let outcome = reread().and_then(|config| {
+        let parts = Parts::build(&config, shared).map_err(|error| crate::http::chain(&error))?;
+        Ok((config, parts))
+    });
+    match &outcome {
+        Ok((new, _)) => {
+            shared.telemetry.reloaded(None);
+            for warning in &new.warnings {
+                warn!("{warning}");
+            }
+            if new.web.listen != old.web.listen || new.web.telemetry_path != old.web.telemetry_path {
+                warn!("a changed address or path of the page takes effect at the next start");
+            }
+        }
+        Err(error) => shared.telemetry.reloaded(Some(error)),
+    }
+    outcome
+}
+
+fn reply(answer: oneshot::Sender<Result<(), String>>, how: Result<(), String>) {
+    // Who asked may be gone; the log has said how it went.
+    answer.send(how).ok();
+}
+
+async fn collect_loop(source: Source, mut ticker: Ticker, shared: Arc<Shared>, stop: CancellationToken) {
+    let Source { name, collector, .. } = source;
+    let progress = shared.progress(&name);
+    let mut collector = collector.resumed(progress.last_success, progress.last_at);
+    loop {
+        let tick = tokio::select! {
+            () = stop.cancelled() => return,
+            tick = ticker.tick() => tick,
+        };
+        if tick.missed > 0 {
+            shared.telemetry.ticks_missed(&name, tick.missed);
+        }
+        let (batch, report) = tokio::select! {
+            () = stop.cancelled() => return,
+            cycle = collector.cycle() => cycle,
+        };
+        shared.collected(batch, &report);
+        shared.telemetry.next_cycle(ticker.next_at());
+    }
+}

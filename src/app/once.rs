@@ -1,0 +1,101 @@
+//! One collect and its delivery, for CronJobs: what was counted is queued before anything is sent, then goes
+//! to the gateways and, oldest first, to the remote-write endpoints, all within one deadline.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::shared::Shared;
+use super::{AppError, Control, Parts};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::sample::Source;
+use crate::telemetry::Telemetry;
+
+/// What `once` has done.
+#[derive(Debug, Default)]
+pub struct OnceOutcome {
+    /// Whether every account was counted.
+    pub collected: bool,
+    /// How many fleets.
+    pub fleets: usize,
+    /// How many series, the program's own among them.
+    pub series: usize,
+    /// What a sink did not take, a sentence each.
+    pub failures: Vec<String>,
+}
+
+/// Collects once and delivers until everything is delivered, the deadline or the stop.
+///
+/// # Errors
+/// [`AppError`] where settings turn out unusable before anything was sent.
+pub async fn once(config: &Config, telemetry: Telemetry, control: &Control) -> Result<OnceOutcome, AppError> {
+    let deadline = Instant::now() + config.once_deadline;
+    let shared = Arc::new(Shared::new(config, Clock::SYSTEM, telemetry));
+    let parts = Parts::build(config, &shared)?;
+    shared.configure(config);
+    let mut outcome = OnceOutcome { collected: true, ..OnceOutcome::default() };
+    for mut source in parts.sources {
+        let cycle = tokio::time::timeout_at(deadline, source.collector.cycle());
+        let (batch, report) = tokio::select! {
+            cycle = cycle => match cycle {
+                Ok(cycle) => cycle,
+                Err(_) => {
+                    outcome.collected = false;
+                    let name = &source.name;
+                    outcome.failures.push(format!("account {name}: not counted before the deadline"));
+                    continue;
+                }
+            },
+            () = control.stop.cancelled() => {
+                outcome.failures.push("interrupted before anything was counted".into());
+                return Ok(outcome);
+            }
+        };
+        outcome.collected &= report.error.is_none();
+        outcome.fleets += report.fleets.unwrap_or(0);
+        shared.collected(batch, &report);
+    }
+    let latest = shared.latest.borrow().clone();
+    outcome.series = latest.values().map(|batch| batch.series_count()).sum();
+    let mut sinks = JoinSet::new();
+    for gateway in parts.gateways {
+        let (latest, stop, name) = (latest.clone(), control.stop.clone(), gateway.name().clone());
+        sinks.spawn(async move {
+            let pushed = tokio::select! {
+                pushed = gateway.push_all(&latest, deadline) => pushed,
+                () = stop.cancelled() => return Some(format!("pushgateway {name}: interrupted")),
+            };
+            let failed = pushed.into_iter().find_map(|(source, result)| Some((source, result.err()?)));
+            failed.map(|(source, error)| match source {
+                Source::Own => format!("pushgateway {name}: {}", crate::http::chain(&error)),
+                Source::Account(_) => {
+                    format!("pushgateway {name}: the counts did not arrive: {}", crate::http::chain(&error))
+                }
+            })
+        });
+    }
+    for mut worker in parts.workers {
+        let (stop, name) = (control.stop.clone(), worker.name().clone());
+        sinks.spawn(async move {
+            let drained = worker.drain(deadline, &stop).await;
+            let why = drained.last_error.map(|error| format!(": {error}")).unwrap_or_default();
+            match (drained.waiting_samples, drained.refused_samples) {
+                (0, 0) => None,
+                (0, refused) => Some(format!("remote_write {name}: {refused} samples were refused{why}")),
+                (waiting, _) => Some(format!(
+                    "remote_write {name}: {waiting} samples were not delivered and, as the queue is in memory, are lost{why}"
+                )),
+            }
+        });
+    }
+    while let Some(ended) = sinks.join_next().await {
+        match ended {
+            Ok(failure) => outcome.failures.extend(failure),
+            Err(error) => outcome.failures.push(format!("a sink broke: {error}")),
+        }
+    }
+    outcome.failures.sort();
+    Ok(outcome)
+}

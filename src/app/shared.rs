@@ -1,0 +1,259 @@
+//! What outlives a reload: the latest batches, the queue and its door, the telemetry.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing::error;
+
+use super::door::{Door, Entry};
+use super::{AppError, latest};
+use crate::clock::Clock;
+use crate::collect::CycleReport;
+use crate::config::Config;
+use crate::encode::record::Identity;
+use crate::queue::Queue;
+use crate::sample::{Batch, ClockTrust, Latest, Millis, Scope, Source, Text};
+use crate::sink::pushgateway::{self, Pusher};
+use crate::sink::worker::{self, Worker};
+use crate::telemetry::{Backlog, Collected, SinkName, Telemetry};
+
+/// A queue in memory never grows beyond this, whatever `queue.max_size` says of the disk.
+const MEMORY_BYTES: u64 = 64 << 20;
+
+/// What every task of a run holds.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    pub(super) telemetry: Telemetry,
+    pub(super) queue: Queue,
+    /// What page and gateways show.
+    pub(super) latest: watch::Sender<Latest>,
+    door: Mutex<Door>,
+    current: Mutex<Current>,
+    progress: Mutex<BTreeMap<Text, Progress>>,
+}
+
+/// How far an account has come; a reload goes on from there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    /// When a cycle last ended well.
+    pub(super) last_success: Option<Millis>,
+    /// The time of the last batch.
+    pub(super) last_at: Option<Millis>,
+}
+
+/// What the running configuration says about records and sinks.
+#[derive(Clone, Debug)]
+struct Current {
+    identity: Identity,
+    max_samples: usize,
+    endpoints: Vec<SinkName>,
+    gateways: Vec<SinkName>,
+}
+
+impl Current {
+    fn of(config: &Config) -> Self {
+        Current {
+            identity: Identity { job: config.job.clone(), instance: config.instance.clone() },
+            max_samples: config.queue.max_samples_per_send,
+            endpoints: config.endpoints.iter().map(worker::sink_name).collect(),
+            gateways: config.gateways.iter().map(pushgateway::sink_name).collect(),
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new(config: &Config, clock: Clock, telemetry: Telemetry) -> Self {
+        Shared {
+            clock,
+            telemetry,
+            queue: Queue::memory(config.queue.max_size.min(MEMORY_BYTES), config.queue.max_age),
+            latest: watch::Sender::new(Latest::default()),
+            door: Mutex::default(),
+            current: Mutex::new(Current::of(config)),
+            progress: Mutex::default(),
+        }
+    }
+
+    /// The remote-write endpoints of a configuration, ready to start.
+    ///
+    /// # Errors
+    /// [`AppError::Settings`] where one's TLS files or settings are not usable.
+    pub(super) fn workers(&self, config: &Config) -> Result<Vec<Worker>, AppError> {
+        let worker = |endpoint: &crate::config::Endpoint| {
+            let (queue, clock) = (self.queue.clone(), self.clock.clone());
+            let external = config.external_labels.clone();
+            Worker::new(endpoint.clone(), external, queue, clock, self.telemetry.clone()).map_err(|source| {
+                AppError::Settings { what: format!("remote_write {}", endpoint.name), source }
+            })
+        };
+        config.endpoints.iter().map(worker).collect()
+    }
+
+    /// The Pushgateways of a configuration, ready to start.
+    ///
+    /// # Errors
+    /// [`AppError::Gateway`] where one's settings are not usable.
+    pub(super) fn gateways(&self, config: &Config) -> Result<Vec<Pusher>, AppError> {
+        let pusher = |gateway: &crate::config::Gateway| {
+            let (job, instance) = (config.job.clone(), config.instance.clone());
+            Pusher::new(gateway.clone(), job, instance, self.clock.clone(), self.telemetry.clone())
+                .map_err(|source| AppError::Gateway { name: gateway.name.to_string(), source })
+        };
+        config.gateways.iter().map(pusher).collect()
+    }
+
+    /// How far an account has come.
+    pub(super) fn progress(&self, account: &str) -> Progress {
+        lock(&self.progress).get(account).copied().unwrap_or_default()
+    }
+
+    /// Lets records be made as `config` says, from here on; its endpoints get their cursors. What the new
+    /// configuration no longer says is withdrawn: accounts, sinks, and series under an older `job` or
+    /// `instance`.
+    pub(super) fn configure(&self, config: &Config) {
+        let new = Current::of(config);
+        let old = lock(&self.current).clone();
+        if old.identity != new.identity {
+            let known: Vec<Source> = self.latest.borrow().keys().cloned().collect();
+            for batch in known.into_iter().filter_map(|source| self.nothing(source)) {
+                self.enqueue(&batch);
+            }
+        }
+        let gone: Vec<Source> = self.latest.borrow().keys().filter(|s| !has(config, s)).cloned().collect();
+        for batch in gone.into_iter().filter_map(|source| self.nothing(source)) {
+            self.take(batch);
+        }
+        for sink in old.endpoints.iter().filter(|sink| !new.endpoints.contains(sink)) {
+            self.telemetry.sink_removed(sink);
+        }
+        for sink in old.gateways.iter().filter(|sink| !new.gateways.contains(sink)) {
+            self.telemetry.sink_removed(sink);
+        }
+        for account in &config.accounts {
+            self.telemetry.source_registered(&account.name);
+        }
+        for sink in &new.endpoints {
+            self.queue.register(&sink.name);
+        }
+        *lock(&self.current) = new;
+    }
+
+    /// A batch that says that a source has no series any more.
+    fn nothing(&self, source: Source) -> Option<Batch> {
+        Batch::new(source, self.clock.now(), Scope::Whole, Vec::new()).ok()
+    }
+
+    /// A source's cycle has ended: its batch goes out everywhere, and the program's own after it.
+    pub(super) fn collected(&self, batch: Batch, report: &CycleReport) {
+        let at = batch.at();
+        if let Source::Account(name) = batch.source() {
+            let mut progress = lock(&self.progress);
+            let known = progress.entry(name.clone()).or_default();
+            known.last_at = Some(at);
+            if report.error.is_none() {
+                known.last_success = Some(at);
+            }
+        }
+        self.report(&batch, report);
+        self.take(batch);
+        self.take_own(at);
+    }
+
+    fn report(&self, batch: &Batch, report: &CycleReport) {
+        let source = batch.source().to_string();
+        for warning in &report.warnings {
+            tracing::warn!(source, "{warning}");
+        }
+        let error = report.error.as_ref().map(|error| crate::http::chain(error));
+        self.telemetry.collected(&Collected {
+            source: &source,
+            result: report.result.as_str(),
+            error: error.as_ref().map(|text| text as &(dyn std::fmt::Display + Sync)),
+            codes: &report.api_codes,
+            took: report.duration,
+            fleets: report.fleets.unwrap_or(0),
+            series: batch.series_count(),
+            at: batch.at(),
+            skew_seconds: report.skew_seconds,
+        });
+        match batch.clock() {
+            ClockTrust::Skewed => self.telemetry.clock_distrusted(report.skew_seconds.unwrap_or(0.0)),
+            ClockTrust::Trusted => self.telemetry.clock_trusted(),
+        }
+    }
+
+    /// Puts a batch into the queue, and on page and gateways.
+    pub(super) fn take(&self, batch: Batch) {
+        self.enqueue(&batch);
+        self.latest.send_modify(|all| {
+            let old = all.get(batch.source()).cloned();
+            *all = latest::replace(all, latest::shown(old.as_deref(), &batch));
+        });
+    }
+
+    /// The program's own metrics as a batch.
+    pub(super) fn take_own(&self, at: Millis) {
+        match Batch::new(Source::Own, at, Scope::Whole, self.telemetry.families()) {
+            Ok(own) => self.take(own),
+            // Each self-metric is declared once and keeps its label sets in a map.
+            Err(error) => error!(%error, "the program's own metrics contradict each other"),
+        }
+    }
+
+    fn enqueue(&self, batch: &Batch) {
+        let current = lock(&self.current).clone();
+        if current.endpoints.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let entry = lock(&self.door).enter(batch, now, &current.identity, current.max_samples);
+        match entry {
+            Entry::Records(records) => {
+                for lost in self.queue.append(records) {
+                    if let Some(sink) = current.endpoints.iter().find(|sink| *sink.name == *lost.endpoint) {
+                        let bound = lost.bound.as_str();
+                        self.telemetry.dropped(sink, lost.samples, bound, &"the queue's bound was reached");
+                    }
+                }
+            }
+            Entry::ClockSkewed(seconds) => self.telemetry.clock_distrusted(seconds),
+            Entry::Distrusted => {}
+        }
+        for sink in &current.endpoints {
+            let waiting = self.queue.waiting(&sink.name);
+            let (oldest, newest) = (waiting.oldest_ms.map(Millis), waiting.newest_ms.map(Millis));
+            self.telemetry.backlog(sink, Backlog { samples: waiting.samples, oldest, newest });
+        }
+        let (bytes, records, oldest) = self.queue.size();
+        self.telemetry.queue(bytes, records, oldest.map(Millis));
+    }
+
+    /// Deletes our groups at the gateways that are set so, as far as `grace` lasts.
+    pub(super) async fn delete_on_exit(self: &Arc<Self>, config: &Config, grace: Duration) {
+        let leaving: Vec<_> = config.gateways.iter().filter(|g| g.delete_on_exit).cloned().collect();
+        if leaving.is_empty() {
+            return;
+        }
+        let deleted = tokio::time::timeout(grace, super::probe::delete_groups(config, &leaving));
+        match deleted.await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "our groups could not be deleted"),
+            Err(_) => tracing::warn!("our groups could not be deleted within the grace"),
+        }
+    }
+}
+
+/// Whether a configuration still has a source.
+fn has(config: &Config, source: &Source) -> bool {
+    match source {
+        Source::Own => true,
+        Source::Account(name) => config.accounts.iter().any(|account| account.name == *name),
+    }
+}
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}

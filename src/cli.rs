@@ -1,0 +1,127 @@
+//! Commands and flags. In go arguments and the environment, once; out comes an exit code. The only room
+//! besides the demo that writes to a terminal. The environment is not read through clap, whose `--help`
+//! would print the values of secrets.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command's answer belongs on the terminal")]
+
+mod args;
+mod commands;
+mod demo;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::config::{self, Config, LogFormat, LogLevel};
+use crate::telemetry::logs;
+use args::{Args, Command};
+
+/// How the process ends (the README's table).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything was delivered, or the stop was asked for.
+    Delivered = 0,
+    /// `run` without a token, or a failure at run time.
+    Failed = 1,
+    /// Usage or configuration.
+    Usage = 2,
+    /// Collecting failed.
+    Collect = 3,
+    /// A sink failed, the deadline passed, or the command was interrupted.
+    Sink = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// The environment as it was at the start.
+pub(crate) type Environment = BTreeMap<String, String>;
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    // A variable that is no UTF-8 is none of ours.
+    let environment: Environment = std::env::vars_os()
+        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+        .collect();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::Failed, format_args!("the runtime does not start: {error}")).into(),
+    };
+    let exit = runtime.block_on(dispatch(args, environment));
+    // A request that outlives the grace must not hold the process.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+async fn dispatch(args: Args, environment: Environment) -> Exit {
+    if let Some(Command::Demo(options)) = &args.command {
+        return demo::demo(options, &args.settings, &environment).await;
+    }
+    let host = gethostname::gethostname().to_string_lossy().into_owned();
+    let settings = args.settings.overrides();
+    let load = move || config::load(&environment, &settings, &host);
+    let config = match load() {
+        Ok(config) => config,
+        Err(error) => return fail(Exit::Usage, chain(error)),
+    };
+    start_log(&config);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    if args.settings.config_check {
+        println!("the configuration is good");
+        return Exit::Delivered;
+    }
+    let command = args.command.unwrap_or(Command::Run);
+    if config.accounts.is_empty() && command.needs_token() {
+        let exit = if matches!(command, Command::Run) { Exit::Failed } else { Exit::Usage };
+        return fail(exit, config::missing_token_message());
+    }
+    match command {
+        Command::Run => {
+            let mut reread = move || load().map_err(chain).and_then(with_account);
+            commands::run(config, &mut reread).await
+        }
+        Command::Once => commands::once(config).await,
+        Command::Check => commands::check(&config).await,
+        Command::Fleets => commands::fleets(&config).await,
+        Command::Pushgateway(args::Pushgateway::Delete) => commands::delete(&config).await,
+        // Dispatched above.
+        Command::Demo(_) => Exit::Usage,
+    }
+}
+
+fn with_account(config: Config) -> Result<Config, String> {
+    if config.accounts.is_empty() { Err(config::missing_token_message().to_string()) } else { Ok(config) }
+}
+
+/// Says on one line what went wrong, and gives the exit code back.
+fn fail(exit: Exit, what: impl std::fmt::Display) -> Exit {
+    eprintln!("fleetpush: {what}");
+    exit
+}
+
+/// An error with all its causes.
+fn chain(error: impl Into<anyhow::Error>) -> String {
+    format!("{:#}", error.into())
+}
+
+fn start_log(config: &Config) {
+    let level = match config.log.level {
+        LogLevel::Trace => tracing::Level::TRACE,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Error => tracing::Level::ERROR,
+    };
+    let form = match config.log.format {
+        LogFormat::Logfmt => logs::Form::Logfmt,
+        LogFormat::Json => logs::Form::Json,
+    };
+    logs::start(level, form);
+}
