@@ -2,7 +2,6 @@
 
 use fleetpush::config::ProtobufMessage;
 use fleetpush::demo::receiver::{Personality, Version};
-use fleetpush::telemetry::SinkKind;
 use rstest::rstest;
 
 use crate::remote_rig::{LIMIT, Rig, data, now, simulated, stored};
@@ -187,8 +186,7 @@ mod real {
             assert_eq!(found(&server, "a", at).await, expected(at, 1.0), "{suite:?}");
             assert_eq!(found(&server, "b", at).await, expected(at, 10.0), "{suite:?}");
             assert_eq!(rig.metric("fleetpush_remote_write_not_written_samples_total", &[]), 0.0);
-            let status =
-                rig.telemetry.status().borrow().sink(SinkKind::RemoteWrite, "test").unwrap().protocol;
+            let status = rig.status().expect("it is at work").protocol;
             let known = if suite == Suite::Stock { "remote write 1.0" } else { "remote write 2.0" };
             assert_eq!(status, Some(known));
         }

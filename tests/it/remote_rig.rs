@@ -13,7 +13,8 @@ use fleetpush::sample::{
     Batch, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, Source, Text, Value,
 };
 use fleetpush::sink::worker::{Drained, Pace, Worker};
-use fleetpush::telemetry::Telemetry;
+use fleetpush::telemetry::status::SinkStatus;
+use fleetpush::telemetry::{SinkKind, Telemetry};
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -182,6 +183,11 @@ impl Rig {
 
     pub fn refused(&self) -> Vec<Refused> {
         self.queue.refused("test")
+    }
+
+    /// What page and commands show of it, once it is at work.
+    pub fn status(&self) -> Option<SinkStatus> {
+        self.telemetry.status().borrow().sink(SinkKind::RemoteWrite, "test").cloned()
     }
 
     /// The sum of a self-metric's series that carry all of these label values.

@@ -1,6 +1,7 @@
 //! The worker with receivers that fail: nothing is lost, nothing changes its order, and what is refused is
 //! counted and set aside.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fleetpush::clock::Clock;
@@ -9,7 +10,6 @@ use fleetpush::demo::receiver::{Cut, Fault, Options, Server, Times, Version};
 use fleetpush::queue::Position;
 use fleetpush::retry::http_date;
 use fleetpush::sample::Millis;
-use fleetpush::telemetry::SinkKind;
 use fleetpush::telemetry::status::SinkState;
 use rstest::rstest;
 use tokio::net::TcpListener;
@@ -39,10 +39,7 @@ async fn after_an_outage_everything_arrives_in_order() {
     let points = cycles(&rig, 20);
     tokio::time::timeout(LIMIT, server.received(8)).await.expect("it keeps trying");
     assert_eq!((rig.waiting(), server.deliveries().len()), (20, 0));
-    assert!(matches!(
-        rig.telemetry.status().borrow().sink(SinkKind::RemoteWrite, "test").unwrap().state,
-        SinkState::Retrying { .. }
-    ));
+    assert!(matches!(rig.status().expect("it is at work").state, SinkState::Retrying { .. }));
     server.set_outage(false);
     rig.nothing_waits().await;
     assert_eq!(stored(&server, "a"), points);
@@ -61,8 +58,7 @@ async fn a_receiver_that_comes_back_on_its_port_gets_what_it_has_missed() {
     let points = cycles(&rig, 5);
     let _running = rig.spawn();
     eventually("the failure is shown", LIMIT, async || {
-        let error =
-            rig.telemetry.status().borrow().sink(SinkKind::RemoteWrite, "test")?.last_error.clone()?;
+        let error = rig.status()?.last_error.clone()?;
         error.contains("check the port").then_some(())
     })
     .await;
@@ -216,10 +212,7 @@ async fn a_parked_endpoint_drops_nothing_and_goes_on_by_itself(#[case] status: u
     tokio::time::timeout(LIMIT, server.received(3)).await.expect("it keeps asking");
     assert_eq!(rig.waiting(), 3);
     assert_eq!(rig.metric("fleetpush_sink_parked", &["test"]), 1.0);
-    assert!(matches!(
-        rig.telemetry.status().borrow().sink(SinkKind::RemoteWrite, "test").unwrap().state,
-        SinkState::Parked { .. }
-    ));
+    assert!(matches!(rig.status().expect("it is at work").state, SinkState::Parked { .. }));
     server.clear_faults();
     rig.nothing_waits().await;
     assert_eq!(stored(&server, "a"), points);
@@ -235,11 +228,9 @@ async fn a_parked_endpoint_is_asked_slowly() {
     rig.pace = fleetpush::sink::worker::Pace::default();
     cycles(&rig, 1);
     let _running = rig.spawn();
-    let delay = eventually("it is parked", LIMIT, async || {
-        match rig.telemetry.status().borrow().sink(SinkKind::RemoteWrite, "test")?.state {
-            SinkState::Parked { delay } => Some(delay),
-            _ => None,
-        }
+    let delay = eventually("it is parked", LIMIT, async || match rig.status()?.state {
+        SinkState::Parked { delay } => Some(delay),
+        _ => None,
     })
     .await;
     assert!((27..=33).contains(&delay.as_secs()), "{delay:?}");
@@ -396,4 +387,41 @@ async fn an_endpoint_that_fails_does_not_hold_up_another() {
     bad.set_outage(false);
     first.nothing_waits().await;
     assert_eq!(stored(&bad, "a"), points);
+}
+
+/// Collects what is logged on this thread.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_outage_makes_one_line_and_its_end_another() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    // With one subscriber alone, what another thread logs first is off everywhere.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let server = simulated(Prometheus3).await;
+    server.inject(Fault::status_with(503, "hunter2 is not welcome"), Times::Next(8));
+    let rig = Rig::new(&server.write_url()).message(ProtobufMessage::V2).token("hunter2");
+    cycles(&rig, 3);
+    rig.drain().await;
+    let text = String::from_utf8(lines.0.lock().expect("no panic").clone()).expect("UTF-8");
+    let count = |part: &str| text.lines().filter(|line| line.contains(part)).count();
+    assert_eq!(count("delivery failed, trying again"), 1, "{text}");
+    assert_eq!(count("delivering again"), 1, "{text}");
+    assert!(text.contains("tries=8 waiting_samples=3"), "{text}");
+    assert_eq!(count("first delivery"), 1, "{text}");
+    assert!(text.contains("503: <secret> is not welcome") && !text.contains("hunter2"), "{text}");
 }

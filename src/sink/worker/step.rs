@@ -53,10 +53,8 @@ struct Sent {
 impl Worker {
     pub(super) async fn step(&mut self) -> Step {
         let Some(peeked) = self.queue.peek(&self.endpoint.name) else { return Step::Idle };
-        if self.dialect.is_question_due(self.clock.now(), self.pace.ask_every)
-            && let Some(delay) = self.ask().await
-        {
-            return Step::Wait(delay);
+        if self.dialect.is_question_due(self.clock.now(), self.pace.ask_every) {
+            return self.ask().await.map_or(Step::On, Step::Wait);
         }
         let Peeked { position: at, record: source } = peeked;
         let (record, range, protocol, metadata, body) = match self.encoded(at, &source) {
@@ -230,6 +228,10 @@ impl Worker {
         let kept = kept.min(sent.range.len());
         if kept > 0 {
             self.took(record, &sent, heard.status, kept, None);
+        }
+        if kept == sent.range.len() {
+            self.advance(sent.at, kept);
+            return Step::On;
         }
         self.set_aside(sent.at, sent.source, sent.range, kept, reason, &why);
         Step::On
