@@ -122,7 +122,13 @@ async fn version_one_is_decoded_and_stored(#[case] personality: Personality, #[c
     assert_eq!((sample.timestamp, sample.bits), (now, STALE));
     assert!(sample.is_stale_marker());
     let event = timeout(BOUND, events.recv()).await.expect("published").expect("received");
-    assert_eq!(event.to_string(), format!("remote write 1.0: 1 series, {length} bytes, answered {status}"));
+    assert_eq!(
+        event.to_string(),
+        format!(
+            "remote write 1.0: 1 samples, {length} bytes of snappy and protobuf (1 of them stale markers), \
+             answered {status}"
+        )
+    );
 }
 
 #[rstest]
