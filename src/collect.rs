@@ -147,7 +147,9 @@ impl Collector {
     /// How many series a cycle has that counts these fleets.
     pub fn series_count(&self, fleets: &[FleetCounts]) -> usize {
         let (families, _) = count::fleet_families(fleets, self.labels);
-        let state = self.state(Some(fleets.len()), Duration::ZERO);
+        let done =
+            State { fleets: Some(fleets.len()), duration: Duration::ZERO, last_success: Some(Millis(0)) };
+        let state = count::state_families(done);
         families.iter().chain(&state).map(|family| family.series.len()).sum()
     }
 

@@ -2,6 +2,7 @@
 //! endpoints every record of the queue in order. What an answer means is decided by pure functions; the
 //! loops around them do the I/O. Never: counting, and never a sample dropped without a counter and a line.
 
+mod advice;
 pub mod pushgateway;
 pub mod remote_write;
 pub mod worker;

@@ -69,9 +69,9 @@ pub async fn once(config: &Config, telemetry: Telemetry, control: &Control) -> R
             };
             let failed = pushed.into_iter().find_map(|(source, result)| Some((source, result.err()?)));
             failed.map(|(source, error)| match source {
-                Source::Own => format!("pushgateway {name}: {}", crate::http::chain(&error)),
+                Source::Own => format!("pushgateway {name}: {}", error.explained()),
                 Source::Account(_) => {
-                    format!("pushgateway {name}: the counts did not arrive: {}", crate::http::chain(&error))
+                    format!("pushgateway {name}: the counts did not arrive: {}", error.explained())
                 }
             })
         });

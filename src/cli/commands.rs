@@ -107,7 +107,9 @@ pub(super) async fn fleets(config: &Config) -> Exit {
             one_line(&split.join(", ")),
         ]);
     }
-    println!("{table}");
+    for line in table.lines() {
+        println!("{}", line.trim());
+    }
     println!("{} fleets, {series} series a cycle", fleets.len());
     Exit::Delivered
 }

@@ -20,10 +20,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use super::advice::after_error;
 use crate::clock::Clock;
 use crate::config::Gateway;
 use crate::encode::family;
-use crate::http::{Client, HttpError, Request, excerpt, redact};
+use crate::http::{Client, HttpError, Request, chain, excerpt, redact};
 use crate::retry::{RETRY_AFTER_CAP, retry_after};
 use crate::sample::{LabelName, Latest, Source, Text};
 use crate::telemetry::status::Delivery;
@@ -92,6 +93,17 @@ pub enum PushError {
     /// There was no time left for an answer.
     #[error("no answer before the deadline")]
     Deadline,
+}
+
+impl PushError {
+    /// With its causes and the next step, in one line.
+    pub fn explained(&self) -> String {
+        let text = chain(self);
+        match self {
+            PushError::Http { source, .. } => format!("{text}; {}", after_error(source)),
+            _ => text,
+        }
+    }
 }
 
 /// A gateway as it is named in metrics and logs.
@@ -199,7 +211,7 @@ impl Pusher {
     /// # Errors
     /// A text that says what is wrong and what to do.
     pub async fn check(&self) -> Result<String, String> {
-        let text = |error: PushError| crate::http::chain(&error);
+        let text = |error: PushError| error.explained();
         self.ask("/-/ready").await.map_err(text)?;
         let status = self.ask("/api/v1/status").await.map_err(text)?;
         Ok(verdict::describe(&status))

@@ -1,7 +1,6 @@
 //! Remote write without the network: an answer becomes a [`Verdict`], a failure a next step, and what was
 //! heard so far the version that is spoken. Never: I/O, clocks, waiting, a word on how often.
 
-mod advice;
 mod dialect;
 mod reason;
 mod verdict;
@@ -10,7 +9,7 @@ use std::ops::Range;
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
-pub use advice::{after_answer, after_error};
+pub use super::advice::{after_answer, after_error};
 pub use dialect::Dialect;
 pub use reason::Reason;
 pub use verdict::{Asked, Reply, Verdict, Written, judge};

@@ -92,7 +92,7 @@ async fn attempt(
     };
     pusher.failed(source);
     let samples = plan.samples();
-    let why = crate::http::chain(&error);
+    let why = error.explained();
     match error {
         PushError::Http { .. } | PushError::Busy { .. } => {
             let asked = if let PushError::Busy { wait, .. } = error { wait } else { None };
@@ -137,7 +137,7 @@ pub(super) async fn until(
                 PushError::Http { .. } | PushError::Busy { .. } => delays.next_delay(),
                 _ => return Err(error),
             };
-            pusher.telemetry.retrying(&pusher.sink, plan.samples(), &crate::http::chain(&error), delay);
+            pusher.telemetry.retrying(&pusher.sink, plan.samples(), &error.explained(), delay);
             last = Some(error);
             sleep(delay).await;
         }

@@ -41,7 +41,7 @@ pub fn after_error(error: &HttpError) -> &'static str {
             "correct the file; it is read again at each try"
         }
         HttpError::Settings(_) | HttpError::Setup(_) => "correct the endpoint's settings",
-        HttpError::Timeout => "look at the network, or raise remote_timeout",
+        HttpError::Timeout => "look at the network, or raise the time-out",
         HttpError::Connect(error) => connecting(&chain(error).to_lowercase()),
         HttpError::Lost(_) | HttpError::Coding(_) | HttpError::TooLarge { .. } => {
             "look at the receiver's log and at proxies on the way"
