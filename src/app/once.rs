@@ -20,7 +20,7 @@ pub struct OnceOutcome {
     pub collected: bool,
     /// How many fleets.
     pub fleets: usize,
-    /// How many series, the program's own among them.
+    /// How many series they make in a cycle, without the program's own.
     pub series: usize,
     /// What a sink did not take, a sentence each.
     pub failures: Vec<String>,
@@ -53,12 +53,16 @@ pub async fn once(config: &Config, telemetry: Telemetry, control: &Control) -> R
                 return Ok(outcome);
             }
         };
-        outcome.collected &= report.error.is_none();
+        if let Some(error) = &report.error {
+            outcome.collected = false;
+            outcome.failures.push(format!("account {}: {}", source.name, error.explained()));
+        }
         outcome.fleets += report.fleets.unwrap_or(0);
         shared.collected(batch, &report);
     }
     let latest = shared.latest.borrow().clone();
-    outcome.series = latest.values().map(|batch| batch.series_count()).sum();
+    let counted = latest.values().filter(|batch| *batch.source() != Source::Own);
+    outcome.series = counted.map(|batch| batch.series_count()).sum();
     let mut sinks = JoinSet::new();
     for gateway in parts.gateways {
         let (latest, stop, name) = (latest.clone(), control.stop.clone(), gateway.name().clone());

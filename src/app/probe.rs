@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::shared::Shared;
 use super::{AppError, Parts};
 use crate::clock::Clock;
-use crate::collect::{CollectError, Collector, FleetCounts};
+use crate::collect::{Collector, FleetCounts};
 use crate::config::{Account, Config, Gateway};
 use crate::http::{HttpError, chain};
 use crate::sample::{Source, Text};
@@ -48,6 +48,17 @@ pub struct CheckReport {
 pub async fn check(config: &Config) -> CheckReport {
     let shared = Arc::new(Shared::new(config, Clock::SYSTEM, Telemetry::new()));
     let mut report = CheckReport { size: Some((0, 0)), ..CheckReport::default() };
+    if config.gateways.is_empty() && config.endpoints.is_empty() {
+        let text = match config.web.listen {
+            Some(address) => format!(
+                "no Pushgateway and no remote write is set: the counts are on the page at {address} alone"
+            ),
+            None => {
+                "no page, no Pushgateway and no remote write is set: nobody would see the counts".to_owned()
+            }
+        };
+        report.findings.push(Finding { what: "sinks".into(), good: config.web.listen.is_some(), text });
+    }
     let parts = match Parts::build(config, &shared) {
         Ok(parts) => parts,
         Err(error) => {
@@ -57,7 +68,8 @@ pub async fn check(config: &Config) -> CheckReport {
     };
     for mut source in parts.sources {
         let token = source.collector.whoami().await;
-        let token = token.map(|who| format!("belongs to {}", who.username)).map_err(|error| chain(&error));
+        let token =
+            token.map(|who| format!("belongs to {}", who.username)).map_err(|error| error.explained());
         report.findings.push(Finding::of(format!("token of account {}", source.name), token));
         let began = Instant::now();
         let (batch, cycle) = source.collector.cycle().await;
@@ -66,10 +78,14 @@ pub async fn check(config: &Config) -> CheckReport {
         let api = match (cycle.error, cycle.fleets) {
             (None, Some(fleets)) => {
                 report.size = size.map(|(f, s)| (f + fleets, s + batch.series_count()));
-                let skew = cycle.skew_seconds.map(|s| format!(", clocks differ by {:.0} s", s.abs()));
+                // Dates of HTTP are whole seconds, so a smaller difference means nothing.
+                let skew = cycle.skew_seconds.map(f64::abs).filter(|seconds| *seconds >= 2.0);
+                let skew = skew.map(|seconds| format!(", its clock and ours differ by {seconds:.0} s"));
                 Ok(format!("answers in {took} ms, {fleets} fleets{}", skew.unwrap_or_default()))
             }
-            (error, _) => Err(error.map_or_else(|| "nothing was counted".to_owned(), |error| chain(&error))),
+            (error, _) => {
+                Err(error.map_or_else(|| "nothing was counted".to_owned(), |error| error.explained()))
+            }
         };
         report.findings.push(Finding::of(format!("API of account {}", source.name), api));
         for warning in cycle.warnings {
@@ -94,8 +110,9 @@ pub async fn check(config: &Config) -> CheckReport {
 pub async fn fleets(config: &Config) -> Result<(Vec<FleetCounts>, usize), String> {
     let (mut all, mut series) = (Vec::new(), 0);
     for account in &config.accounts {
-        let collector = collector(config, account).map_err(|error| of_account(account, &error))?;
-        let fleets = collector.fleets().await.map_err(|error: CollectError| of_account(account, &error))?;
+        let of_account = |why: String| format!("account {}: {why}", account.name);
+        let collector = collector(config, account).map_err(|error| of_account(chain(&error)))?;
+        let fleets = collector.fleets().await.map_err(|error| of_account(error.explained()))?;
         series += collector.series_count(&fleets);
         all.extend(fleets);
     }
@@ -105,10 +122,6 @@ pub async fn fleets(config: &Config) -> Result<(Vec<FleetCounts>, usize), String
 
 fn collector(config: &Config, account: &Account) -> Result<Collector, HttpError> {
     Collector::new(account, config.fleet_labels, config.stale_after, Clock::SYSTEM)
-}
-
-fn of_account(account: &Account, error: &(dyn std::error::Error + 'static)) -> String {
-    format!("account {}: {}", account.name, chain(error))
 }
 
 /// Deletes the groups that a configuration pushes, at these gateways.

@@ -10,7 +10,7 @@ use tracing::error;
 use super::door::{Door, Entry};
 use super::{AppError, latest};
 use crate::clock::Clock;
-use crate::collect::CycleReport;
+use crate::collect::{CollectError, CycleReport};
 use crate::config::Config;
 use crate::encode::record::Identity;
 use crate::queue::Queue;
@@ -167,7 +167,7 @@ impl Shared {
         for warning in &report.warnings {
             tracing::warn!(source, "{warning}");
         }
-        let error = report.error.as_ref().map(|error| crate::http::chain(error));
+        let error = report.error.as_ref().map(CollectError::explained);
         self.telemetry.collected(&Collected {
             source: &source,
             result: report.result.as_str(),

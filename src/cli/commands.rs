@@ -48,7 +48,9 @@ pub(super) async fn once(config: Config) -> Exit {
     match app::once(&config, Telemetry::new(), &control).await {
         Err(error) => fail(Exit::Usage, chain(error)),
         Ok(outcome) => {
-            println!("{} fleets, {} series a cycle", outcome.fleets, outcome.series);
+            if outcome.collected {
+                println!("{} fleets, {} series a cycle", outcome.fleets, outcome.series);
+            }
             for failure in &outcome.failures {
                 eprintln!("fleetpush: {failure}");
             }

@@ -75,7 +75,7 @@ pub enum CollectError {
         reason: String,
     },
     /// No answer.
-    #[error("{at} could not be asked: {}", chain(.source))]
+    #[error("{at} could not be asked")]
     Http {
         /// Where.
         at: String,
@@ -168,6 +168,16 @@ impl CycleResult {
 }
 
 impl CollectError {
+    /// With its causes and the next step, in one line.
+    pub fn explained(&self) -> String {
+        let text = chain(self);
+        match self {
+            CollectError::Http { source, .. } => format!("{text}; {}", source.next_step()),
+            // The others say the next step themselves.
+            _ => text,
+        }
+    }
+
     /// The kind of failure.
     pub fn result(&self) -> CycleResult {
         match self {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::text::chain;
+use super::text::{cause, chain};
 
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -51,16 +51,16 @@ pub enum HttpError {
     #[error("the HTTP client cannot be set up (on a machine without CA certificates set ca_file): {}", chain(.0))]
     Setup(reqwest::Error),
     /// No connection: name, network, TLS, proxy.
-    #[error("no connection: {}", chain(.0))]
+    #[error("no connection: {}", cause(.0))]
     Connect(reqwest::Error),
     /// The time was over before the answer was.
     #[error("no complete answer in time")]
     Timeout,
     /// The connection was lost before or during the answer.
-    #[error("the connection was lost: {}", chain(.0))]
+    #[error("the connection was lost: {}", cause(.0))]
     Lost(reqwest::Error),
     /// The body broke off, or its content coding is damaged.
-    #[error("the answer broke off or cannot be decompressed: {}", chain(.0))]
+    #[error("the answer broke off or cannot be decompressed: {}", cause(.0))]
     Coding(reqwest::Error),
     /// The answer is larger than is read.
     #[error("the answer is larger than {limit} bytes after decompression")]
@@ -90,6 +90,24 @@ impl HttpError {
         }
     }
 
+    /// What an operator can do; where there is nothing but waiting, where to look.
+    pub fn next_step(&self) -> &'static str {
+        match self {
+            HttpError::Secret { .. } | HttpError::SecretEmpty { .. } => {
+                "put the secret into the file; it is read again at each try"
+            }
+            HttpError::Unsendable { .. } => "correct the secret or the header",
+            HttpError::TlsFile { .. } | HttpError::TlsContent { .. } => {
+                "correct the file; it is read again at each try"
+            }
+            HttpError::Settings(_) | HttpError::Setup(_) => "correct the settings",
+            HttpError::Timeout => "look at the network, or raise the time-out",
+            HttpError::Connect(error) => connecting(&cause(error).to_lowercase()),
+            HttpError::TooLarge { .. } => "check that the URL names the right server, or raise max_body_size",
+            HttpError::Lost(_) | HttpError::Coding(_) => "look at the server's log and at proxies on the way",
+        }
+    }
+
     /// Sorts an error of the client; the URL is taken out of it first.
     pub(super) fn from_client(error: reqwest::Error) -> Self {
         let error = error.without_url();
@@ -103,6 +121,42 @@ impl HttpError {
             HttpError::Coding(error)
         } else {
             HttpError::Lost(error)
+        }
+    }
+}
+
+fn connecting(text: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if says(&["certificate", "unknownissuer", "notvalidforname"]) {
+        "check ca_file for a private CA, server_name for another name, and this machine's clock"
+    } else if says(&["tls", "handshake", "corrupt message"]) {
+        "check whether the URL should begin with http:// or https://"
+    } else if says(&["dns", "lookup", "name or service"]) {
+        "check the host name in the URL, and this machine's DNS"
+    } else if says(&["refused"]) {
+        "check the port in the URL, and that the server runs"
+    } else if says(&["proxy", "tunnel"]) {
+        "check the proxy"
+    } else {
+        "check the network and firewalls on the way"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_of_a_failed_connection_are_told_apart() {
+        for (text, word) in [
+            ("client error: invalid peer certificate: unknownissuer", "ca_file"),
+            ("dns error: failed to lookup address information: name or service not known", "DNS"),
+            ("tcp connect error: connection refused (os error 111)", "port"),
+            ("received corrupt message of type invalidcontenttype", "https://"),
+            ("unsuccessful tunnel", "proxy"),
+            ("network is unreachable", "firewalls"),
+        ] {
+            assert!(connecting(text).contains(word), "{text}");
         }
     }
 }

@@ -22,6 +22,21 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// What the client's error is about: without the layers that are the same for every failure.
+pub(super) fn cause(error: &dyn Error) -> String {
+    const SAME_FOR_ALL: [&str; 4] = [
+        "error sending request",
+        "client error (Connect)",
+        "client error (SendRequest)",
+        "tcp connect error",
+    ];
+    let mut cause = error;
+    while let Some(next) = cause.source().filter(|_| SAME_FOR_ALL.contains(&cause.to_string().as_str())) {
+        cause = next;
+    }
+    chain(cause)
+}
+
 /// A URL as it may be shown: without userinfo, query and fragment.
 pub fn redact(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! What an operator can do about a receiver that does not take anything.
+//! What an operator can do about a receiver's answer that takes nothing.
 
 use reqwest::Url;
 
-use crate::http::{HttpError, chain, redact};
+use crate::http::redact;
 
 /// The next step after an answer that says nothing about the samples.
 pub fn after_answer(status: u16, location: Option<&str>) -> String {
@@ -30,42 +30,6 @@ pub fn after_answer(status: u16, location: Option<&str>) -> String {
     step.to_owned()
 }
 
-/// The next step where there was no answer; none where there is nothing but waiting.
-pub fn after_error(error: &HttpError) -> &'static str {
-    match error {
-        HttpError::Secret { .. } | HttpError::SecretEmpty { .. } => {
-            "put the secret into the file; it is read again at each try"
-        }
-        HttpError::Unsendable { .. } => "correct the secret or the header",
-        HttpError::TlsFile { .. } | HttpError::TlsContent { .. } => {
-            "correct the file; it is read again at each try"
-        }
-        HttpError::Settings(_) | HttpError::Setup(_) => "correct the endpoint's settings",
-        HttpError::Timeout => "look at the network, or raise the time-out",
-        HttpError::Connect(error) => connecting(&chain(error).to_lowercase()),
-        HttpError::Lost(_) | HttpError::Coding(_) | HttpError::TooLarge { .. } => {
-            "look at the receiver's log and at proxies on the way"
-        }
-    }
-}
-
-fn connecting(text: &str) -> &'static str {
-    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if says(&["certificate", "unknownissuer", "notvalidforname"]) {
-        "check tls_config: ca_file for a private CA, server_name for another name, and the clock"
-    } else if says(&["tls", "handshake", "corrupt message"]) {
-        "check whether the URL should begin with http:// or https://"
-    } else if says(&["dns", "lookup", "name or service"]) {
-        "check the host name in the URL, and this machine's DNS"
-    } else if says(&["refused"]) {
-        "check the port in the URL, and that the receiver runs"
-    } else if says(&["proxy", "tunnel"]) {
-        "check the proxy"
-    } else {
-        "check the network and firewalls on the way"
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,19 +39,5 @@ mod tests {
         let step = after_answer(308, Some("https://me:hunter2@other.test/push?key=hunter2"));
         assert_eq!(step, "redirects are not followed: set the URL to https://other.test/push");
         assert_eq!(after_answer(302, None), "redirects are not followed: set the URL to its target");
-    }
-
-    #[test]
-    fn causes_of_a_failed_connection_are_told_apart() {
-        for (text, word) in [
-            ("client error: invalid peer certificate: unknownissuer", "ca_file"),
-            ("dns error: failed to lookup address information: name or service not known", "DNS"),
-            ("tcp connect error: connection refused (os error 111)", "port"),
-            ("received corrupt message of type invalidcontenttype", "https://"),
-            ("unsuccessful tunnel", "proxy"),
-            ("network is unreachable", "firewalls"),
-        ] {
-            assert!(connecting(text).contains(word), "{text}");
-        }
     }
 }

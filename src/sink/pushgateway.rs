@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::advice::after_error;
 use crate::clock::Clock;
 use crate::config::Gateway;
 use crate::encode::family;
@@ -100,7 +99,7 @@ impl PushError {
     pub fn explained(&self) -> String {
         let text = chain(self);
         match self {
-            PushError::Http { source, .. } => format!("{text}; {}", after_error(source)),
+            PushError::Http { source, .. } => format!("{text}; {}", source.next_step()),
             _ => text,
         }
     }

@@ -4,7 +4,7 @@ use super::Worker;
 use super::answer::Heard;
 use crate::config::ProtobufMessage;
 use crate::http::chain;
-use crate::sink::remote_write::{Protocol, after_error};
+use crate::sink::remote_write::Protocol;
 
 /// What is wrong with an endpoint, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +65,7 @@ impl Worker {
         let body = protocol.question().unwrap_or_default();
         self.post(protocol, body, 0)
             .await
-            .map_err(|error| CheckError { why: chain(&error), next_step: after_error(&error).to_owned() })
+            .map_err(|error| CheckError { why: chain(&error), next_step: error.next_step().to_owned() })
     }
 }
 

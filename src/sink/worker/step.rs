@@ -267,7 +267,7 @@ impl Worker {
     }
 
     fn failed(&mut self, sent: &Sent, error: &HttpError) -> Step {
-        let why = format!("{}; {}", crate::http::chain(error), remote_write::after_error(error));
+        let why = format!("{}; {}", crate::http::chain(error), error.next_step());
         self.retry(sent.range.len(), why, None)
     }
 
