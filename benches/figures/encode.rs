@@ -74,6 +74,20 @@ pub fn rows(shape: &str, batch: &Batch, limits: [&'static str; 2]) -> Vec<Row> {
     ]
 }
 
+/// Bytes of both versions alone.
+pub fn byte_rows(shape: &str, batch: &Batch, limits: [&'static str; 2]) -> Vec<Row> {
+    let records: Vec<Record> = shapes::cut(batch).iter().map(|r| decoded(&r.bytes)).collect();
+    let external = shapes::external();
+    let each = |encode: fn(&Record, &Labels) -> Vec<u8>| {
+        let bytes: usize = records.iter().map(|record| encode(record, &external).len()).sum();
+        format!("{:.1}", bytes as f64 / batch.series_count() as f64)
+    };
+    vec![
+        Row::new(format!("{shape}, bytes a sample, 1.0"), each(one), limits[0]),
+        Row::new(format!("{shape}, bytes a sample, 2.0 with metadata"), each(two), limits[1]),
+    ]
+}
+
 /// A record as the worker reads it.
 pub fn decoded(bytes: &[u8]) -> Record {
     record::decode(bytes).expect("a record of our own")

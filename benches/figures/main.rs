@@ -61,7 +61,12 @@ fn some(part: &str) -> Vec<Row> {
         "collect" => collect::rows(1_000),
         "encode" => [
             encode::rows(fleets, &shapes::fleets(1_000), ["", "≤ 0.7 × 1.0"]),
-            encode::rows(devices, &shapes::devices(10_000), ["≤ 24.8 (Prometheus)", "≤ 28.6 (Prometheus)"]),
+            encode::rows(devices, &shapes::devices(10_000), ["", ""]),
+            encode::byte_rows(
+                "uuids that count up",
+                &shapes::counted_devices(10_000),
+                ["Prometheus 24.8", "Prometheus 28.6"],
+            ),
         ]
         .into_iter()
         .flatten()

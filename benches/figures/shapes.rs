@@ -54,14 +54,25 @@ pub fn fleets(count: usize) -> Batch {
     batch
 }
 
-/// One gauge for each of so many devices, each with a random uuid.
+/// One gauge for each of so many devices, each with a random uuid: 32 digits that no compression shortens.
 pub fn devices(count: usize) -> Batch {
     let mut random = fastrand::Rng::with_seed(1);
+    devices_with(count, |_| format!("{:032x}", random.u128(..)))
+}
+
+/// The same with uuids that count up, which compress. 1.0 leaves an encoder no choice of bytes, so only
+/// such uuids explain the fewer bytes that were measured with Prometheus.
+pub fn counted_devices(count: usize) -> Batch {
+    devices_with(count, |number| format!("{number:032x}"))
+}
+
+fn devices_with(count: usize, mut uuid: impl FnMut(usize) -> String) -> Batch {
+    let mut random = fastrand::Rng::with_seed(2);
     let series = (0..count).map(|number| Series {
         labels: labels([
             ("fleet_name", format!("lobby-{}", number / 50)),
             ("device_name", format!("device-{number}")),
-            ("device_uuid", format!("{:032x}", random.u128(..))),
+            ("device_uuid", uuid(number)),
         ]),
         value: Value::from(f64::from(u8::from(random.u8(..10) > 0))),
     });

@@ -49,9 +49,10 @@ impl<'a> Cutter<'a> {
     }
 
     fn finish(&mut self) {
-        let builder = std::mem::take(&mut self.current);
-        if builder.samples > 0 {
-            self.done.push(Record { samples: builder.samples, bytes: builder.bytes(), oldest_ms: self.at });
+        let samples = self.current.samples;
+        if samples > 0 {
+            self.done.push(Record { samples, bytes: self.current.bytes(), oldest_ms: self.at });
+            self.current.clear();
         }
     }
 }
@@ -124,7 +125,7 @@ impl<'a> Builder<'a> {
         count(self.families.len() - 1)
     }
 
-    fn bytes(self) -> Vec<u8> {
+    fn bytes(&self) -> Vec<u8> {
         let symbols = self.symbols.bytes();
         let mut out =
             Vec::with_capacity(8 + symbols.len() + self.family_bytes.len() + self.series_bytes.len());
@@ -133,6 +134,15 @@ impl<'a> Builder<'a> {
         out.extend_from_slice(&self.family_bytes);
         out.extend_from_slice(&self.series_bytes);
         out
+    }
+
+    /// Empty again, with the memory that the next record will need as well.
+    fn clear(&mut self) {
+        self.symbols.clear();
+        self.families.clear();
+        self.family_bytes.clear();
+        self.series_bytes.clear();
+        self.samples = 0;
     }
 }
 

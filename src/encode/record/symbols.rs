@@ -46,6 +46,14 @@ impl<'a> Symbols<'a> {
         number
     }
 
+    /// Only the empty text again.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.numbers.clear();
+        self.before.clear();
+        self.number("");
+    }
+
     /// The table as field 2 of a record.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
