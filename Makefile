@@ -1,6 +1,7 @@
 # Every check of the project, from a clean checkout:
 #   make test     what CI runs: formatting, lints, all tests against real servers
 #   make audit    licences, bans, known vulnerabilities, unused dependencies
+#   make bench    CPU, bytes and memory over real HTTP on loopback, into docs/benchmarks.md (minutes; needs valgrind)
 
 CARGO ?= cargo
 SERVERS := target/test-servers
@@ -9,7 +10,7 @@ TOOLS := target/tools
 CARGO_DENY := $(TOOLS)/cargo-deny-0.20.2/bin/cargo-deny
 CARGO_MACHETE := $(TOOLS)/cargo-machete-0.9.2/bin/cargo-machete
 
-.PHONY: test test-servers audit
+.PHONY: test test-servers audit bench
 
 test: test-servers
 	$(CARGO) fmt --check
@@ -35,3 +36,15 @@ $(TOOLS)/%/bin/cargo-deny:
 
 $(TOOLS)/%/bin/cargo-machete:
 	$(CARGO) install --locked --root $(TOOLS)/$* cargo-machete --version $(lastword $(subst -, ,$*))
+
+# The figures of docs/benchmarks.md. The binary is copied first: cargo's bench profile writes to the same place.
+bench:
+	@command -v valgrind > /dev/null || { \
+	  echo "bench: valgrind is missing, which counts instructions (Debian, Ubuntu: apt-get install valgrind)" >&2; exit 1; }
+	$(CARGO) build --locked --release
+	mkdir -p target/bench docs
+	cp target/release/fleetpush target/bench/fleetpush
+	$(CARGO) bench --locked --bench figures -- $(CURDIR)/target/bench/fleetpush $$(git rev-parse --short HEAD) \
+	  > target/bench/figures.md
+	cp target/bench/figures.md docs/benchmarks.md
+	@cat docs/benchmarks.md

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use self::balena::{Api, Heard};
 pub use self::count::FleetCounts;
-use self::count::State;
+use self::count::{State, Words};
 pub use self::error::{CollectError, CycleResult};
 pub use self::wire::WhoAmI;
 use crate::clock::Clock;
@@ -174,7 +174,8 @@ impl Collector {
         let account = &self.account;
         let wanted =
             rows.into_iter().filter(|row| count::is_wanted(&row.slug, &account.include, &account.exclude));
-        Ok(wanted.map(|row| FleetCounts::of(row, &account.api_version)).collect())
+        let words = Words::of(&account.api_version);
+        Ok(wanted.map(|row| FleetCounts::of(row, &words)).collect())
     }
 
     fn success(&mut self, at: Millis, duration: Duration, fleets: &[FleetCounts]) -> (Batch, Vec<String>) {

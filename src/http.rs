@@ -104,9 +104,10 @@ impl Client {
     /// # Errors
     /// [`HttpError`] where a TLS file is not usable or settings contradict each other.
     pub fn new(settings: &HttpSettings, url: &Url) -> Result<Client, HttpError> {
-        // The first request compares stamps and so builds again where files changed in between.
-        build::client(settings, url)?;
-        Ok(Client { settings: settings.clone(), url: url.clone(), built: Mutex::new(None) })
+        // Taken before the files are read: where they change in between the first request builds again.
+        let stamp = files::stamp_now(&settings.tls);
+        let built = Built { client: build::client(settings, url)?, stamp };
+        Ok(Client { settings: settings.clone(), url: url.clone(), built: Mutex::new(Some(built)) })
     }
 
     /// Sends a request and reads its answer; a body above the bound is cut, which the answer says.

@@ -1,11 +1,12 @@
 //! Pure counting: fleets go in, families come out. Never: I/O, clocks, a number that was not counted.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use glob::{MatchOptions, Pattern};
 
-use super::wire::{FleetRow, UNKNOWN};
+use super::wire::{FleetRow, UNKNOWN, Word};
 use crate::config::FleetLabels;
 use crate::sample::{Family, Kind, LabelName, Labels, MetricName, Millis, Role, Series, Text, Value};
 
@@ -22,6 +23,20 @@ const STATUSES_V7: [&str; 7] = [
 const STATUSES_V6: [&str; 6] =
     ["configuring", "idle", "inactive", "offline", "post-provisioning", "updating"];
 const HEARTBEATS: [&str; 4] = ["online", "timeout", "offline", UNKNOWN];
+
+/// The words that every fleet is told by, each once in memory.
+pub(super) struct Words {
+    statuses: Vec<Text>,
+    heartbeats: Vec<Text>,
+}
+
+impl Words {
+    pub(super) fn of(api_version: &str) -> Self {
+        let statuses: &[&str] = if api_version == "v6" { &STATUSES_V6 } else { &STATUSES_V7 };
+        let texts = |words: &[&str]| words.iter().map(|word| Text::from(*word)).collect();
+        Words { statuses: texts(statuses), heartbeats: texts(&HEARTBEATS) }
+    }
+}
 
 /// What was counted of one fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +62,7 @@ pub struct FleetCounts {
 }
 
 impl FleetCounts {
-    pub(super) fn of(row: FleetRow, api_version: &str) -> Self {
-        let known: &[&str] = if api_version == "v6" { &STATUSES_V6 } else { &STATUSES_V7 };
+    pub(super) fn of(row: FleetRow, words: &Words) -> Self {
         FleetCounts {
             id: row.id,
             name: row.app_name.into(),
@@ -57,8 +71,8 @@ impl FleetCounts {
             device_type: row.device_type.into(),
             online: row.devices.online,
             total: row.devices.total,
-            statuses: with_known(row.devices.statuses, known),
-            heartbeats: with_known(row.devices.heartbeats, &HEARTBEATS),
+            statuses: with_known(row.devices.statuses, &words.statuses),
+            heartbeats: with_known(row.devices.heartbeats, &words.heartbeats),
         }
     }
 
@@ -74,8 +88,9 @@ impl FleetCounts {
     }
 }
 
-fn with_known(counted: BTreeMap<String, u64>, known: &[&str]) -> BTreeMap<Text, u64> {
-    let mut all: BTreeMap<Text, u64> = known.iter().map(|word| (Text::from(*word), 0)).collect();
+fn with_known(mut counted: BTreeMap<Word, u64>, known: &[Text]) -> BTreeMap<Text, u64> {
+    let known = known.iter().map(|word| (word.clone(), counted.remove(&**word).unwrap_or(0)));
+    let mut all: BTreeMap<Text, u64> = known.collect();
     all.extend(counted.into_iter().map(|(word, number)| (Text::from(word), number)));
     all
 }
@@ -91,35 +106,42 @@ pub(super) fn is_wanted(slug: &str, include: &[Pattern], exclude: &[Pattern]) ->
 /// The fleets' families, in the order of the answer, and what the operator should know about them.
 pub(super) fn fleet_families(fleets: &[FleetCounts], labels: FleetLabels) -> (Vec<Family>, Vec<String>) {
     let (told_apart, warnings) = match labels {
-        FleetLabels::NameAndSlug => (fleets.to_vec(), Vec::new()),
-        FleetLabels::Name => summed(fleets),
-    };
-    let base = |fleet: &FleetCounts| -> Vec<(&'static str, Text)> {
-        match labels {
-            FleetLabels::Name => vec![("fleet_name", fleet.name.clone())],
-            FleetLabels::NameAndSlug => {
-                vec![("fleet_name", fleet.name.clone()), ("fleet_slug", fleet.slug.clone())]
-            }
+        FleetLabels::NameAndSlug => (Cow::Borrowed(fleets), Vec::new()),
+        FleetLabels::Name => {
+            let (sums, warnings) = summed(fleets);
+            (Cow::Owned(sums), warnings)
         }
     };
-    let by_word = |label: &'static str, words: fn(&FleetCounts) -> &BTreeMap<Text, u64>| {
-        let series = told_apart.iter().flat_map(move |fleet| {
-            words(fleet).iter().map(move |(word, number)| {
+    let (name, slug) = (label("fleet_name"), label("fleet_slug"));
+    let base = |fleet: &FleetCounts| -> Vec<(LabelName, Text)> {
+        let mut pairs = Vec::with_capacity(5);
+        pairs.push((name.clone(), fleet.name.clone()));
+        if labels == FleetLabels::NameAndSlug {
+            pairs.push((slug.clone(), fleet.slug.clone()));
+        }
+        pairs
+    };
+    let by_word = |word_label: &str, words: fn(&FleetCounts) -> &BTreeMap<Text, u64>| {
+        let word_label = label(word_label);
+        let mut series = Vec::new();
+        for fleet in told_apart.iter() {
+            for (word, number) in words(fleet) {
                 let mut pairs = base(fleet);
-                pairs.push((label, word.clone()));
-                one(pairs, *number as f64)
-            })
-        });
-        series.collect::<Vec<_>>()
+                pairs.push((word_label.clone(), word.clone()));
+                series.push(one(pairs, *number as f64));
+            }
+        }
+        series
     };
     let number = |value: fn(&FleetCounts) -> u64| -> Vec<Series> {
         told_apart.iter().map(|fleet| one(base(fleet), value(fleet) as f64)).collect()
     };
+    let (id, organization, device_type) = (label("fleet_id"), label("organization"), label("device_type"));
     let info = fleets.iter().map(|fleet| {
         let mut pairs = base(fleet);
-        pairs.push(("fleet_id", fleet.id.to_string().into()));
-        pairs.push(("organization", fleet.organization.clone()));
-        pairs.push(("device_type", fleet.device_type.clone()));
+        pairs.push((id.clone(), fleet.id.to_string().into()));
+        pairs.push((organization.clone(), fleet.organization.clone()));
+        pairs.push((device_type.clone(), fleet.device_type.clone()));
         one(pairs, 1.0)
     });
     let families = vec![
@@ -210,9 +232,8 @@ fn of_state(name: &str, help: &str, value: f64) -> Family {
     Family { name: metric(name), kind: Kind::Gauge, help: help.into(), role: Role::State, series }
 }
 
-fn one(pairs: Vec<(&'static str, Text)>, value: f64) -> Series {
-    let named = pairs.into_iter().map(|(name, text)| (label(name), text));
-    Series { labels: Labels::new(named).expect("our own label names differ"), value: Value::from(value) }
+fn one(pairs: Vec<(LabelName, Text)>, value: f64) -> Series {
+    Series { labels: Labels::new(pairs).expect("our own label names differ"), value: Value::from(value) }
 }
 
 fn metric(name: &str) -> MetricName {

@@ -1,6 +1,7 @@
 //! The API's JSON: an application list goes in as a stream, fleets with counted devices come out. No
 //! device row is kept. Decoding is strict: another shape is an error, never a zero.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::io::Read;
@@ -15,6 +16,26 @@ pub(super) const UNKNOWN: &str = "unknown";
 /// Where a fleet's device rows hold more different words than this, further ones are [`OTHER`].
 const WORDS: usize = 32;
 const OTHER: &str = "other";
+
+/// A device's status, which needs no memory of its own where it is a known one.
+pub(super) type Word = Cow<'static, str>;
+
+/// The words of both versions: nearly all that come.
+const KNOWN: [&str; 13] = [
+    "operational",
+    "disconnected",
+    "online",
+    "offline",
+    "timeout",
+    UNKNOWN,
+    "configuring",
+    "inactive",
+    "post-provisioning",
+    "reduced-functionality",
+    "updating",
+    "idle",
+    OTHER,
+];
 
 /// One fleet of the answer, its devices counted.
 #[derive(Debug)]
@@ -32,8 +53,8 @@ pub(super) struct FleetRow {
 pub(super) struct Tally {
     pub(super) total: u64,
     pub(super) online: u64,
-    pub(super) statuses: BTreeMap<String, u64>,
-    pub(super) heartbeats: BTreeMap<String, u64>,
+    pub(super) statuses: BTreeMap<Word, u64>,
+    pub(super) heartbeats: BTreeMap<Word, u64>,
 }
 
 /// Who a token belongs to.
@@ -98,9 +119,9 @@ struct DeviceRow {
     is_online: bool,
     // `deserialize_with` makes an absent field an error, unlike a null.
     #[serde(deserialize_with = "word")]
-    overall_status: String,
+    overall_status: Word,
     #[serde(deserialize_with = "word")]
-    api_heartbeat_state: String,
+    api_heartbeat_state: Word,
 }
 
 /// An expanded foreign key: a list of one, or of none.
@@ -121,9 +142,34 @@ impl From<Application> for FleetRow {
     }
 }
 
-fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let word = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
-    Ok(if word.is_empty() { UNKNOWN.to_owned() } else { word })
+fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
+    deserializer.deserialize_option(WordVisitor)
+}
+
+struct WordVisitor;
+
+impl<'de> Visitor<'de> for WordVisitor {
+    type Value = Word;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_none<E>(self) -> Result<Word, E> {
+        Ok(Cow::Borrowed(UNKNOWN))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Word, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Word, E> {
+        Ok(match KNOWN.iter().find(|known| **known == text) {
+            Some(known) => Cow::Borrowed(known),
+            None if text.is_empty() => Cow::Borrowed(UNKNOWN),
+            None => Cow::Owned(text.to_owned()),
+        })
+    }
 }
 
 impl Tally {
@@ -135,9 +181,13 @@ impl Tally {
     }
 }
 
-fn count(words: &mut BTreeMap<String, u64>, word: String) {
-    let full = words.len() >= WORDS && !words.contains_key(&word);
-    *words.entry(if full { OTHER.to_owned() } else { word }).or_default() += 1;
+fn count(words: &mut BTreeMap<Word, u64>, word: Word) {
+    if let Some(number) = words.get_mut(&word) {
+        *number += 1;
+        return;
+    }
+    let word = if words.len() < WORDS { word } else { Cow::Borrowed(OTHER) };
+    *words.entry(word).or_default() += 1;
 }
 
 impl<'de> Deserialize<'de> for Tally {

@@ -1,12 +1,15 @@
 //! The queue's record: samples in a form that knows neither version of remote write.
 
-use std::collections::HashMap;
+mod builder;
+mod reader;
+mod symbols;
 
 use prost::Message;
 
+use self::builder::{Cutter, Meta};
 use super::EncodeError;
 use crate::pb::record as pb;
-use crate::sample::{Batch, Ended, Family, LabelName, Labels, METRIC_NAME, Role, Text, Value};
+use crate::sample::{Batch, Ended, LabelName, Labels, Role, Text, Value};
 
 /// The version that is written, and the only one that is read.
 pub const VERSION: u32 = 1;
@@ -44,20 +47,17 @@ pub fn cut(batch: &Batch, ended: &[Ended], identity: &Identity, max_samples: usi
         Role::Fleet => &fleet,
         Role::State => &state,
     };
-    let at = batch.at().0;
-    let mut cutter =
-        Cutter { max_samples: max_samples.max(1), at, done: Vec::new(), current: Builder::new() };
+    let mut cutter = Cutter::new(max_samples, batch.at().0);
     for family in batch.families() {
         for series in &family.series {
-            cutter.add(Meta::Of(family), &series.labels.with_missing(added(family.role)), series.value);
+            cutter.add(Meta::Of(family), &series.labels, added(family.role), series.value);
         }
     }
     for gone in ended {
-        let labels = gone.id.labels.with_missing(added(gone.role));
-        cutter.add(Meta::Ended(gone.id.name.as_str()), &labels, Value::STALE);
+        let meta = Meta::Ended(gone.id.name.as_str());
+        cutter.add(meta, &gone.id.labels, added(gone.role), Value::STALE);
     }
-    cutter.finish();
-    cutter.done
+    cutter.done()
 }
 
 /// Reads a record and checks what every encoder relies on.
@@ -65,7 +65,10 @@ pub fn cut(batch: &Batch, ended: &[Ended], identity: &Identity, max_samples: usi
 /// # Errors
 /// [`EncodeError`] where the bytes are no record of this version.
 pub fn decode(bytes: &[u8]) -> Result<pb::Record, EncodeError> {
-    let record = pb::Record::decode(bytes)?;
+    let record = match reader::read(bytes) {
+        Some(record) => record,
+        None => pb::Record::decode(bytes)?,
+    };
     if record.version != VERSION {
         return Err(EncodeError::Version(record.version));
     }
@@ -86,108 +89,4 @@ pub fn decode(bytes: &[u8]) -> Result<pb::Record, EncodeError> {
         }
     }
     Ok(record)
-}
-
-/// Where a series' metadata comes from.
-#[derive(Clone, Copy)]
-enum Meta<'a> {
-    Of(&'a Family),
-    Ended(&'a str),
-}
-
-impl<'a> Meta<'a> {
-    fn name(self) -> &'a str {
-        match self {
-            Meta::Of(family) => family.name.as_str(),
-            Meta::Ended(name) => name,
-        }
-    }
-}
-
-struct Cutter {
-    max_samples: usize,
-    at: i64,
-    done: Vec<Record>,
-    current: Builder,
-}
-
-impl Cutter {
-    fn add(&mut self, meta: Meta<'_>, labels: &Labels, value: Value) {
-        if self.current.record.series.len() == self.max_samples {
-            self.finish();
-        }
-        self.current.add(meta, labels, value, self.at);
-    }
-
-    fn finish(&mut self) {
-        let builder = std::mem::replace(&mut self.current, Builder::new());
-        let samples = builder.record.series.len();
-        if samples > 0 {
-            self.done.push(Record { bytes: builder.record.encode_to_vec(), samples, oldest_ms: self.at });
-        }
-    }
-}
-
-struct Builder {
-    record: pb::Record,
-    symbols: HashMap<String, u32>,
-    families: HashMap<String, u32>,
-}
-
-impl Builder {
-    fn new() -> Self {
-        let record = pb::Record { version: VERSION, symbols: vec![String::new()], ..pb::Record::default() };
-        Builder { record, symbols: HashMap::from([(String::new(), 0)]), families: HashMap::new() }
-    }
-
-    fn add(&mut self, meta: Meta<'_>, labels: &Labels, value: Value, timestamp: i64) {
-        let family = self.family(meta);
-        let name = meta.name();
-        let mut label_refs = Vec::with_capacity(2 * labels.iter().len() + 2);
-        let mut unnamed = true;
-        for label in labels.iter() {
-            if unnamed && label.name.as_str() > METRIC_NAME {
-                label_refs.extend([self.symbol(METRIC_NAME), self.symbol(name)]);
-                unnamed = false;
-            }
-            label_refs.extend([self.symbol(label.name.as_str()), self.symbol(&label.value)]);
-        }
-        if unnamed {
-            label_refs.extend([self.symbol(METRIC_NAME), self.symbol(name)]);
-        }
-        let series =
-            pb::Series { label_refs, family, value_bits: value.bits(), timestamp, start_timestamp: 0 };
-        self.record.series.push(series);
-    }
-
-    fn symbol(&mut self, text: &str) -> u32 {
-        if let Some(known) = self.symbols.get(text) {
-            return *known;
-        }
-        let number = count(self.record.symbols.len());
-        self.record.symbols.push(text.to_owned());
-        self.symbols.insert(text.to_owned(), number);
-        number
-    }
-
-    fn family(&mut self, meta: Meta<'_>) -> u32 {
-        if let Some(known) = self.families.get(meta.name()) {
-            return *known;
-        }
-        let (kind, help) = match meta {
-            Meta::Of(family) => (family.kind as u32, &*family.help),
-            Meta::Ended(_) => (0, ""),
-        };
-        let family =
-            pb::Family { name_ref: self.symbol(meta.name()), kind, help_ref: self.symbol(help), unit_ref: 0 };
-        let number = count(self.record.families.len());
-        self.record.families.push(family);
-        self.families.insert(meta.name().to_owned(), number);
-        number
-    }
-}
-
-fn count(length: usize) -> u32 {
-    // A record holds a few thousand samples; four billion symbols do not fit into memory.
-    u32::try_from(length).unwrap_or(u32::MAX)
 }

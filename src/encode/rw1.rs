@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::EncodeError;
-use super::wire::{self, Label};
+use super::wire::{self, Merger};
 use crate::pb::record::Record;
 use crate::sample::Labels;
 
@@ -39,19 +39,21 @@ pub fn request(
 pub fn plain(record: &Record, range: Range<usize>, external: &Labels, metadata: Metadata) -> Vec<u8> {
     let series = record.series.get(range).unwrap_or_default();
     let mut out = Vec::with_capacity(series.len() * 256);
-    let mut labels = Vec::new();
+    let mut merger = Merger::new(record, external);
+    let mut pairs: Vec<(&str, &str, usize)> = Vec::new();
     let mut sample = Vec::with_capacity(24);
     for one in series {
-        wire::merged(record, one, external, &mut labels);
+        pairs.clear();
+        pairs.extend(merger.pairs(one).map(|(name, value)| {
+            (name, value, wire::length_len(name.len()) + wire::length_len(value.len()))
+        }));
         sample.clear();
         wire::double(&mut sample, 1, one.value_bits);
         wire::number(&mut sample, 2, one.timestamp);
-        let texts = || labels.iter().map(|label| texts(record, label));
-        let of = |(name, value): (&str, &str)| wire::length_len(name.len()) + wire::length_len(value.len());
-        let size: usize = texts().map(|pair| wire::length_len(of(pair))).sum();
+        let size: usize = pairs.iter().map(|(_, _, bytes)| wire::length_len(*bytes)).sum();
         wire::length(&mut out, 1, size + wire::length_len(sample.len()));
-        for (name, value) in texts() {
-            wire::length(&mut out, 1, of((name, value)));
+        for (name, value, bytes) in &pairs {
+            wire::length(&mut out, 1, *bytes);
             wire::text(&mut out, 1, name);
             wire::text(&mut out, 2, value);
         }
@@ -69,17 +71,13 @@ pub fn plain(record: &Record, range: Range<usize>, external: &Labels, metadata: 
             let mut entry = Vec::new();
             wire::number(&mut entry, 1, i64::from(family.kind));
             wire::text(&mut entry, 2, wire::symbol(record, family.name_ref));
-            wire::text(&mut entry, 4, wire::symbol(record, family.help_ref));
+            let help = wire::symbol(record, family.help_ref);
+            if !help.is_empty() {
+                wire::text(&mut entry, 4, help);
+            }
             wire::length(&mut out, 3, entry.len());
             out.extend_from_slice(&entry);
         }
     }
     out
-}
-
-fn texts<'a>(record: &'a Record, label: &Label<'a>) -> (&'a str, &'a str) {
-    match *label {
-        Label::Own(name, value) => (wire::symbol(record, name), wire::symbol(record, value)),
-        Label::External(_, name, value) => (name, value),
-    }
 }

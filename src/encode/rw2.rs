@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::EncodeError;
-use super::wire::{self, Label};
+use super::wire::{self, Label, Merger};
 use crate::pb::record::Record;
 use crate::sample::Labels;
 
@@ -38,37 +38,47 @@ pub fn plain(record: &Record, range: Range<usize>, external: &Labels) -> Vec<u8>
     let all = record.series.get(range).unwrap_or_default();
     let mut table = Symbols::new(record.symbols.len(), external.iter().len());
     let mut series = Vec::with_capacity(all.len() * 64);
-    let (mut labels, mut refs, mut one, mut meta) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for sample in all {
-        wire::merged(record, sample, external, &mut labels);
+    let mut merger = Merger::new(record, external);
+    let (mut refs, mut point, mut meta) = (Vec::new(), Vec::new(), Vec::new());
+    let mut described = None;
+    for one in all {
         refs.clear();
-        for label in &labels {
+        for label in merger.labels(one) {
             let (name, value) = match *label {
-                Label::Own(name, value) => (table.own(record, name), table.own(record, value)),
-                Label::External(position, name, value) => table.external(record, position, name, value),
+                Label::Own(place) => match one.label_refs.get(2 * place..2 * place + 2) {
+                    Some([name, value]) => (table.own(record, *name), table.own(record, *value)),
+                    _ => continue,
+                },
+                Label::External(position) => table.external(record, position, external),
             };
             wire::varint(&mut refs, u64::from(name));
             wire::varint(&mut refs, u64::from(value));
         }
-        one.clear();
-        wire::length(&mut one, 1, refs.len());
-        one.extend_from_slice(&refs);
-        meta.clear();
-        wire::double(&mut meta, 1, sample.value_bits);
-        wire::number(&mut meta, 2, sample.timestamp);
-        wire::number(&mut meta, 3, sample.start_timestamp);
-        wire::length(&mut one, 2, meta.len());
-        one.extend_from_slice(&meta);
-        if let Some(family) = record.families.get(sample.family as usize) {
+        point.clear();
+        wire::double(&mut point, 1, one.value_bits);
+        wire::number(&mut point, 2, one.timestamp);
+        wire::number(&mut point, 3, one.start_timestamp);
+        if described != Some(one.family) {
+            described = Some(one.family);
             meta.clear();
-            wire::number(&mut meta, 1, i64::from(family.kind));
-            wire::number(&mut meta, 3, i64::from(table.own(record, family.help_ref)));
-            wire::number(&mut meta, 4, i64::from(table.own(record, family.unit_ref)));
-            wire::length(&mut one, 5, meta.len());
-            one.extend_from_slice(&meta);
+            if let Some(family) = record.families.get(one.family as usize) {
+                let help = table.own(record, family.help_ref);
+                let unit = table.own(record, family.unit_ref);
+                let mut entry = Vec::new();
+                wire::number(&mut entry, 1, i64::from(family.kind));
+                wire::number(&mut entry, 3, i64::from(help));
+                wire::number(&mut entry, 4, i64::from(unit));
+                wire::length(&mut meta, 5, entry.len());
+                meta.extend_from_slice(&entry);
+            }
         }
-        wire::length(&mut series, 5, one.len());
-        series.extend_from_slice(&one);
+        let size = wire::length_len(refs.len()) + wire::length_len(point.len()) + meta.len();
+        wire::length(&mut series, 5, size);
+        wire::length(&mut series, 1, refs.len());
+        series.extend_from_slice(&refs);
+        wire::length(&mut series, 2, point.len());
+        series.extend_from_slice(&point);
+        series.extend_from_slice(&meta);
     }
     let mut out = table.bytes;
     out.extend_from_slice(&series);
@@ -119,11 +129,12 @@ impl Symbols {
         new
     }
 
-    fn external(&mut self, record: &Record, position: usize, name: &str, value: &str) -> (u32, u32) {
+    fn external(&mut self, record: &Record, position: usize, external: &Labels) -> (u32, u32) {
         match self.external.get(position) {
             Some(known) if known.0 != 0 => return *known,
             _ => {}
         }
+        let (name, value) = external.iter().nth(position).map_or(("", ""), |l| (l.name.as_str(), &*l.value));
         let new = (self.text(record, name), self.text(record, value));
         if let Some(place) = self.external.get_mut(position) {
             *place = new;

@@ -4,6 +4,7 @@
 use crate::pb::record::{Record, Series};
 use crate::sample::Labels;
 
+#[inline]
 pub(super) fn varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         // The low seven bits, so nothing is lost.
@@ -51,34 +52,69 @@ pub(super) fn number(out: &mut Vec<u8>, field: u32, number: i64) {
     }
 }
 
-/// A label of a series: its own, by positions in the record's symbols, or an external one.
+/// A label of a series: the pair at this place of its own references, or the external one at this position.
 #[derive(Clone, Copy)]
-pub(super) enum Label<'a> {
-    Own(u32, u32),
-    External(usize, &'a str, &'a str),
+pub(super) enum Label {
+    Own(usize),
+    External(usize),
 }
 
-/// The labels of a series in the order of their names, with the external ones that it lacks.
+/// The labels of series in the order of their names, with the external ones that they lack.
 ///
-/// The series' own labels are sorted since the record was made.
-pub(super) fn merged<'a>(
+/// The series' own labels are sorted since the record was made. A series that has the same names as the
+/// one before, as nearly every one has, is not merged again.
+pub(super) struct Merger<'a> {
     record: &'a Record,
-    series: &Series,
-    external: &'a Labels,
-    out: &mut Vec<Label<'a>>,
-) {
-    out.clear();
-    let mut others = external.iter().enumerate().peekable();
-    for pair in series.label_refs.chunks_exact(2) {
-        let name = symbol(record, pair[0]);
-        while let Some((position, label)) = others.next_if(|(_, label)| label.name.as_str() <= name) {
-            if label.name.as_str() < name {
-                out.push(Label::External(position, label.name.as_str(), &label.value));
-            }
-        }
-        out.push(Label::Own(pair[0], pair[1]));
+    external: Vec<(&'a str, &'a str)>,
+    names: Vec<u32>,
+    labels: Vec<Label>,
+}
+
+impl<'a> Merger<'a> {
+    pub(super) fn new(record: &'a Record, external: &'a Labels) -> Self {
+        let external = external.iter().map(|label| (label.name.as_str(), &*label.value)).collect();
+        let mut merger = Merger { record, external, names: Vec::new(), labels: Vec::new() };
+        merger.merge();
+        merger
     }
-    out.extend(others.map(|(position, label)| Label::External(position, label.name.as_str(), &label.value)));
+
+    pub(super) fn labels(&mut self, series: &Series) -> &[Label] {
+        let names = || series.label_refs.chunks_exact(2).map(|pair| pair[0]);
+        if !self.names.iter().copied().eq(names()) {
+            self.names.clear();
+            self.names.extend(names());
+            self.merge();
+        }
+        &self.labels
+    }
+
+    /// Names and values.
+    pub(super) fn pairs(&mut self, series: &Series) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.labels(series);
+        let (record, external) = (self.record, &self.external);
+        self.labels.iter().map(move |label| match *label {
+            Label::Own(place) => {
+                let text = |at: usize| series.label_refs.get(at).map_or("", |at| symbol(record, *at));
+                (text(2 * place), text(2 * place + 1))
+            }
+            Label::External(position) => external.get(position).copied().unwrap_or_default(),
+        })
+    }
+
+    fn merge(&mut self) {
+        self.labels.clear();
+        let mut others = self.external.iter().enumerate().peekable();
+        for (place, name) in self.names.iter().enumerate() {
+            let name = symbol(self.record, *name);
+            while let Some((position, other)) = others.next_if(|(_, other)| other.0 <= name) {
+                if other.0 < name {
+                    self.labels.push(Label::External(position));
+                }
+            }
+            self.labels.push(Label::Own(place));
+        }
+        self.labels.extend(others.map(|(position, _)| Label::External(position)));
+    }
 }
 
 /// A symbol by its position; decoding has checked that it is there.

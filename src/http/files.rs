@@ -1,7 +1,8 @@
 //! The files that settings name: secrets, certificates, keys. Secrets are read at each request;
 //! certificates when their time of change or length differs from the last time.
 
-use std::path::Path;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use reqwest::{Certificate, Identity};
@@ -36,12 +37,24 @@ fn trimmed(text: &str) -> SecretString {
 /// The stamp of all files of these settings.
 pub(super) async fn stamp(tls: &TlsSettings) -> Stamp {
     let mut stamp = Vec::new();
-    let pair = tls.client_cert.iter().flat_map(|(cert, key)| [cert, key]);
-    for path in tls.ca_file.iter().chain(pair) {
-        let meta = tokio::fs::metadata(path).await.ok();
-        stamp.push(meta.map(|meta| (meta.modified().ok(), meta.len())));
+    for path in paths(tls) {
+        stamp.push(tokio::fs::metadata(path).await.ok().map(one));
     }
     stamp
+}
+
+/// The same at once, for the start.
+pub(super) fn stamp_now(tls: &TlsSettings) -> Stamp {
+    paths(tls).map(|path| std::fs::metadata(path).ok().map(one)).collect()
+}
+
+fn paths(tls: &TlsSettings) -> impl Iterator<Item = &PathBuf> {
+    let pair = tls.client_cert.iter().flat_map(|(cert, key)| [cert, key]);
+    tls.ca_file.iter().chain(pair)
+}
+
+fn one(meta: Metadata) -> (Option<SystemTime>, u64) {
+    (meta.modified().ok(), meta.len())
 }
 
 /// The certificates of a PEM file, at least one.

@@ -1,6 +1,6 @@
 //! Which series a source had, and which of them have ended.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
 
 use super::{Batch, Labels, MetricName, Role, Scope};
@@ -25,9 +25,9 @@ impl fmt::Display for SeriesId {
     }
 }
 
-/// The series that a source had when it last spoke for all of them.
+/// The series that a source had when it last spoke for all of them, in the order in which it said them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SeriesSet(HashMap<SeriesId, Role>);
+pub struct SeriesSet(Vec<(SeriesId, Role)>);
 
 /// A series that its source no longer says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,20 +62,41 @@ impl SeriesSet {
     ///
     /// A batch of [`Scope::StateOnly`] ends nothing: the fleets' last counts stand as they were.
     pub fn advance(&mut self, batch: &Batch) -> Vec<Ended> {
-        let new = SeriesSet::of(batch);
+        if self.is_said_by(batch) {
+            // The same texts, but the batch's own copies: so the older ones are freed with their batch.
+            *self = SeriesSet::of(batch);
+            return Vec::new();
+        }
+        let mut new = SeriesSet::of(batch);
         match batch.scope() {
             Scope::StateOnly => {
-                self.0.extend(new.0);
+                let known: HashSet<&SeriesId> = self.0.iter().map(|(id, _)| id).collect();
+                new.0.retain(|(id, _)| !known.contains(id));
+                self.0.append(&mut new.0);
                 Vec::new()
             }
             Scope::Whole => {
                 let old = std::mem::replace(self, new);
-                let gone = old.0.into_iter().filter(|(id, _)| !self.0.contains_key(id));
+                let said: HashSet<&SeriesId> = self.0.iter().map(|(id, _)| id).collect();
+                let gone = old.0.into_iter().filter(|(id, _)| !said.contains(id));
                 let mut ended: Vec<Ended> = gone.map(|(id, role)| Ended { id, role }).collect();
                 ended.sort();
                 ended
             }
         }
+    }
+
+    /// Whether a batch says exactly these series in this order, as nearly every cycle does.
+    fn is_said_by(&self, batch: &Batch) -> bool {
+        let mut known = self.0.iter();
+        let same = batch.families().iter().all(|family| {
+            family.series.iter().all(|series| {
+                known.next().is_some_and(|(id, role)| {
+                    *role == family.role && id.name == family.name && id.labels == series.labels
+                })
+            })
+        });
+        same && known.next().is_none()
     }
 }
 
@@ -108,6 +129,18 @@ mod tests {
             ended.iter().map(|gone| gone.id.to_string()).collect::<Vec<_>>(),
             [r#"balena_devices{fleet_name="a"}"#]
         );
+    }
+
+    #[test]
+    fn series_in_another_order_or_fewer_of_them_at_the_end_are_told_apart() {
+        let mut set = SeriesSet::default();
+        set.advance(&batch(Scope::Whole, &["a", "b"]));
+        assert!(set.advance(&batch(Scope::Whole, &["b", "a"])).is_empty());
+        assert_eq!(set.advance(&batch(Scope::Whole, &["b"])).len(), 1);
+        assert!(set.advance(&batch(Scope::Whole, &["b", "c"])).is_empty());
+        assert_eq!(set.advance(&batch(Scope::Whole, &["b", "d"])).len(), 1);
+        assert!(set.advance(&batch(Scope::StateOnly, &["b"])).is_empty());
+        assert_eq!(set.len(), 2);
     }
 
     #[test]

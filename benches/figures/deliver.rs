@@ -1,0 +1,77 @@
+//! Batches through the real worker to a receiver: what a sample costs all in, from the batch to the
+//! acknowledged request. The receiver decodes every request in a process of its own.
+
+use std::time::Duration;
+
+use fleetpush::clock::Clock;
+use fleetpush::config::{Endpoint, MetadataSettings, ProtobufMessage, Retry};
+use fleetpush::encode::record;
+use fleetpush::queue::{Queue, Record};
+use fleetpush::sample::{Batch, Millis, SeriesSet};
+use fleetpush::sink::worker::Worker;
+use fleetpush::telemetry::Telemetry;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::peer::Peer;
+use super::{Row, cpu, runtime, shapes};
+
+const SAMPLES: usize = 1_500_000;
+
+/// CPU of both versions for a shape.
+pub fn rows(shape: &str, batch: &Batch, limits: [&'static str; 2]) -> Vec<Row> {
+    let versions = [("1.0", ProtobufMessage::V1), ("2.0", ProtobufMessage::V2)];
+    let rows = versions.into_iter().zip(limits).map(|((name, message), limit)| {
+        let (used, bytes) = deliver(batch, message);
+        Row::new(
+            format!("{shape}, sent as {name}, queue in memory included, CPU a million samples"),
+            format!("{used:.3} s ({bytes:.1} bytes a sample)"),
+            limit,
+        )
+    });
+    rows.collect()
+}
+
+/// CPU seconds a million samples, and bytes a sample.
+fn deliver(batch: &Batch, message: ProtobufMessage) -> (f64, f64) {
+    let mut receiver = Peer::receiver();
+    let queue = Queue::memory(64 << 20, Duration::from_secs(3_600));
+    let endpoint = Endpoint {
+        name: "bench".into(),
+        url: receiver.url.parse().expect("a URL"),
+        protobuf_message: message,
+        max_samples_per_send: shapes::REQUEST,
+        retry: Retry { min: Duration::from_millis(30), max: Duration::from_secs(5) },
+        metadata: MetadataSettings { send: true, every: Duration::from_secs(60) },
+        http: shapes::http(),
+    };
+    let mut worker =
+        Worker::new(endpoint, shapes::external(), queue.clone(), Clock::SYSTEM, Telemetry::new())
+            .expect("usable settings");
+    let rounds = (SAMPLES / batch.series_count()).max(1);
+    let runtime = runtime();
+    let mut known = SeriesSet::default();
+    let mut round = |number: usize| {
+        let at = Millis(batch.at().0 + number as i64 * 1_000);
+        let batch = batch.clone().at_time(at);
+        let ended = known.advance(&batch);
+        let records = record::cut(&batch, &ended, &shapes::identity(), shapes::REQUEST).into_iter();
+        let records = records
+            .map(|r| Record { bytes: r.bytes.into(), samples: r.samples, oldest_ms: r.oldest_ms })
+            .collect();
+        assert!(queue.append(records).is_empty(), "the queue has room");
+        let drained = runtime.block_on(async {
+            worker.drain(Instant::now() + Duration::from_secs(60), &CancellationToken::new()).await
+        });
+        assert_eq!(drained.waiting_samples + drained.refused_samples, 0, "{:?}", drained.last_error);
+    };
+    queue.register("bench");
+    // Connection, client and table sizes are not what is measured.
+    round(0);
+    let before = receiver.taken();
+    let used = cpu::of(|| (1..=rounds).for_each(&mut round));
+    let after = receiver.taken();
+    let samples = after.samples - before.samples;
+    assert_eq!(samples, (rounds * batch.series_count()) as u64, "every sample arrived once");
+    (used.as_secs_f64() * 1e6 / samples as f64, (after.bytes - before.bytes) as f64 / samples as f64)
+}

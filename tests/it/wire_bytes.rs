@@ -1,0 +1,245 @@
+//! The bytes that are written by hand, held against the generated types: whatever a batch holds, a record
+//! and both requests are what those types would write, and say what the batch says.
+
+use std::collections::BTreeMap;
+
+use fleetpush::encode::record::{self, Identity};
+use fleetpush::encode::rw1::Metadata;
+use fleetpush::encode::{rw1, rw2};
+use fleetpush::pb::{record as pb, remote_write_v1 as v1, remote_write_v2 as v2};
+use fleetpush::sample::{
+    Batch, Ended, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, SeriesId, Source,
+    Text, Value,
+};
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+use proptest::{prop_assert, prop_assert_eq};
+use prost::Message;
+
+type Pairs = BTreeMap<String, String>;
+
+/// A sample as labels, the value's bits and the time.
+type Said = (Pairs, u64, i64);
+
+const AT: i64 = 1_790_000_000_123;
+
+#[derive(Clone, Debug)]
+struct Case {
+    batch: Batch,
+    ended: Vec<Ended>,
+    identity: Identity,
+    external: Labels,
+    max_samples: usize,
+}
+
+/// Names before and after `__name__`, and those that are added to every series.
+fn label_name() -> impl Strategy<Value = String> {
+    let names = ["A", "_a", "__name", "__name_", "fleet_name", "job", "instance", "site", "zone"];
+    proptest::sample::select(names.to_vec()).prop_map(str::to_owned)
+}
+
+fn label_value() -> impl Strategy<Value = String> {
+    prop_oneof![Just("lobby".to_owned()), Just("job".to_owned()), "\\PC{0,12}", "[a-z]{120,140}"]
+}
+
+fn label_set(size: std::ops::Range<usize>) -> impl Strategy<Value = Pairs> {
+    btree_map(label_name(), label_value(), size)
+}
+
+fn labels(pairs: &Pairs) -> Labels {
+    let named = pairs.iter().map(|(name, value)| (LabelName::new(name).unwrap(), Text::from(value.as_str())));
+    Labels::new(named).unwrap()
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::from(0.0)),
+        Just(Value::STALE),
+        any::<u8>().prop_map(|n| Value::from(f64::from(n))),
+        any::<u64>().prop_map(Value::from_bits),
+    ]
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    prop_oneof![Just(Role::Fleet), Just(Role::State)]
+}
+
+fn family(name: &'static str) -> impl Strategy<Value = Family> {
+    let kind = prop_oneof![Just(Kind::Unknown), Just(Kind::Counter), Just(Kind::Gauge), Just(Kind::Info)];
+    let sets = btree_set(label_set(0..4).prop_map(|pairs| labels(&pairs)), 0..6);
+    let series = sets.prop_flat_map(|sets| {
+        let count = sets.len();
+        (Just(sets), vec(value(), count))
+    });
+    (kind, "[a-z ]{0,10}", role(), series).prop_map(move |(kind, help, role, (sets, values))| {
+        let series = sets.into_iter().zip(values).map(|(labels, value)| Series { labels, value });
+        let name = MetricName::new(name).unwrap();
+        Family { name, kind, help: help.as_str().into(), role, series: series.collect() }
+    })
+}
+
+fn ended() -> impl Strategy<Value = Vec<Ended>> {
+    let one = (label_set(0..3), role()).prop_map(|(pairs, role)| {
+        let name = MetricName::new("gone").unwrap();
+        Ended { id: SeriesId { name, labels: labels(&pairs) }, role }
+    });
+    vec(one, 0..3)
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let families = (family("balena_devices"), family("balena_up"), family("lobby"));
+    let identity = (label_value(), label_value()).prop_map(|(job, instance)| Identity {
+        job: job.as_str().into(),
+        instance: instance.as_str().into(),
+    });
+    let external = label_set(0..4).prop_map(|pairs| labels(&pairs));
+    (families, ended(), identity, external, 1_usize..8).prop_map(
+        |((a, b, c), ended, identity, external, max_samples)| {
+            let source = Source::Account("balena".into());
+            let batch = Batch::new(source, Millis(AT), Scope::Whole, vec![a, b, c]).unwrap();
+            Case { batch, ended, identity, external, max_samples }
+        },
+    )
+}
+
+impl Case {
+    /// What must be said, in order.
+    fn said(&self) -> Vec<Said> {
+        let live =
+            self.batch.families().iter().flat_map(|family| {
+                family.series.iter().map(|s| (&family.name, &s.labels, family.role, s.value))
+            });
+        let gone = self.ended.iter().map(|e| (&e.id.name, &e.id.labels, e.role, Value::STALE));
+        live.chain(gone)
+            .map(|(name, labels, role, value)| {
+                let mut pairs: Pairs = self.external.iter().map(pair).collect();
+                let mut add = |name: &str, value: &str| {
+                    if !value.is_empty() {
+                        pairs.insert(name.to_owned(), value.to_owned());
+                    }
+                };
+                add("job", &self.identity.job);
+                if role == Role::State {
+                    add("instance", &self.identity.instance);
+                }
+                pairs.extend(labels.iter().map(pair));
+                pairs.insert("__name__".to_owned(), name.to_string());
+                (pairs, value.bits(), AT)
+            })
+            .collect()
+    }
+
+    fn records(&self) -> Vec<record::Record> {
+        record::cut(&self.batch, &self.ended, &self.identity, self.max_samples)
+    }
+}
+
+fn pair(label: &fleetpush::sample::Label) -> (String, String) {
+    (label.name.to_string(), label.value.to_string())
+}
+
+/// Labels as they came: in the order of their names, none twice.
+fn in_order(pairs: Vec<(String, String)>) -> Pairs {
+    assert!(pairs.windows(2).all(|two| two[0].0 < two[1].0), "{pairs:?}");
+    pairs.into_iter().collect()
+}
+
+proptest! {
+    #[test]
+    fn a_record_is_what_the_generated_types_write(case in case()) {
+        let records = case.records();
+        for record in &records {
+            let read = pb::Record::decode(&*record.bytes).unwrap();
+            prop_assert_eq!(&read.encode_to_vec(), &record.bytes);
+            prop_assert_eq!(&record::decode(&record.bytes).unwrap(), &read);
+            prop_assert_eq!(read.series.len(), record.samples);
+            prop_assert!(record.samples <= case.max_samples);
+            let unique: std::collections::BTreeSet<&String> = read.symbols.iter().collect();
+            prop_assert_eq!(unique.len(), read.symbols.len());
+        }
+        prop_assert_eq!(records.iter().map(|r| r.samples).sum::<usize>(), case.said().len());
+    }
+
+    #[test]
+    fn damaged_and_foreign_records_are_read_as_the_generated_types_read_them(
+        case in case(),
+        changes in vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4),
+        more in vec(any::<u8>(), 0..4),
+    ) {
+        for record in case.records() {
+            let mut bytes = record.bytes;
+            for (place, byte) in &changes {
+                let place = place.index(bytes.len());
+                bytes[place] = *byte;
+            }
+            bytes.extend(&more);
+            match (record::decode(&bytes), pb::Record::decode(&*bytes)) {
+                (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours, theirs),
+                (Ok(_), Err(error)) => panic!("the generated types refuse it: {error}"),
+                // What contradicts itself is refused by us alone.
+                (Err(_), _) => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_of_1_0_is_what_the_generated_types_write_and_says_the_batch(case in case()) {
+        let mut said = Vec::new();
+        for record in case.records() {
+            let record = record::decode(&record.bytes).unwrap();
+            let bytes = rw1::plain(&record, 0..record.series.len(), &case.external, Metadata::With);
+            let read = v1::WriteRequest::decode(&*bytes).unwrap();
+            prop_assert_eq!(&read.encode_to_vec(), &bytes);
+            prop_assert_eq!(read.metadata.len(), record.families.len());
+            for series in read.timeseries {
+                let pairs = series.labels.into_iter().map(|label| (label.name, label.value)).collect();
+                let [sample] = &series.samples[..] else { panic!("{:?}", series.samples) };
+                said.push((in_order(pairs), sample.value.to_bits(), sample.timestamp));
+            }
+        }
+        prop_assert_eq!(said, case.said());
+    }
+
+    #[test]
+    fn a_request_of_2_0_is_what_the_generated_types_write_and_says_the_batch(case in case()) {
+        let mut said = Vec::new();
+        for record in case.records() {
+            let record = record::decode(&record.bytes).unwrap();
+            let bytes = rw2::plain(&record, 0..record.series.len(), &case.external);
+            let read = v2::Request::decode(&*bytes).unwrap();
+            prop_assert_eq!(&read.encode_to_vec(), &bytes);
+            let text = |at: u32| read.symbols[at as usize].clone();
+            prop_assert_eq!(text(0), "");
+            let unique: std::collections::BTreeSet<&String> = read.symbols.iter().collect();
+            prop_assert_eq!(unique.len(), read.symbols.len());
+            for (series, kept) in read.timeseries.iter().zip(&record.series) {
+                let pairs = series.labels_refs.chunks(2).map(|two| (text(two[0]), text(two[1]))).collect();
+                let [sample] = &series.samples[..] else { panic!("{:?}", series.samples) };
+                said.push((in_order(pairs), sample.value.to_bits(), sample.timestamp));
+                let family = &record.families[kept.family as usize];
+                let metadata = series.metadata.unwrap_or_default();
+                prop_assert_eq!(u32::try_from(metadata.r#type).unwrap(), family.kind);
+                prop_assert_eq!(text(metadata.help_ref), record.symbols[family.help_ref as usize].clone());
+            }
+        }
+        prop_assert_eq!(said, case.said());
+    }
+
+    #[test]
+    fn a_part_of_a_record_makes_the_request_of_its_series_alone(case in case(), from in 0_usize..8) {
+        for record in case.records() {
+            let record = record::decode(&record.bytes).unwrap();
+            let range = from.min(record.series.len())..record.series.len();
+            let one = rw1::plain(&record, range.clone(), &case.external, Metadata::Without);
+            let two = rw2::plain(&record, range.clone(), &case.external);
+            let one = v1::WriteRequest::decode(&*one).unwrap();
+            let two = v2::Request::decode(&*two).unwrap();
+            prop_assert_eq!(one.timeseries.len(), range.len());
+            prop_assert_eq!(two.timeseries.len(), range.len());
+            for ((one, two), kept) in one.timeseries.iter().zip(&two.timeseries).zip(&record.series[range]) {
+                prop_assert_eq!(one.samples[0].value.to_bits(), kept.value_bits);
+                prop_assert_eq!(two.samples[0].value.to_bits(), kept.value_bits);
+            }
+        }
+    }
+}
