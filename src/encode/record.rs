@@ -54,7 +54,10 @@ pub fn cut(batch: &Batch, ended: &[Ended], identity: &Identity, max_samples: usi
     }
     for gone in ended {
         let labels = gone.id.labels.with_missing(added(gone.role));
-        cutter.add(Meta::Ended(gone.id.name.as_str()), &labels, Value::STALE);
+        // A marker may stand in a record alone; without its family it would tell receivers to forget the type.
+        let family = batch.families().iter().find(|family| family.name == gone.id.name);
+        let meta = family.map_or(Meta::Ended(gone.id.name.as_str()), Meta::Of);
+        cutter.add(meta, &labels, Value::STALE);
     }
     cutter.finish();
     cutter.done
@@ -86,6 +89,11 @@ pub fn decode(bytes: &[u8]) -> Result<pb::Record, EncodeError> {
         }
     }
     Ok(record)
+}
+
+/// Whether type or help of a family are known; they are not where the last of its series have ended.
+pub fn is_described(family: &pb::Family) -> bool {
+    family.kind != 0 || family.help_ref != 0
 }
 
 /// Where a series' metadata comes from.

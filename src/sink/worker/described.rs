@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use crate::config::MetadataSettings;
+use crate::encode::record::is_described;
 use crate::encode::rw1::Metadata;
 use crate::pb::record::Record;
 use crate::sample::Millis;
@@ -48,7 +49,7 @@ fn names(record: &Record, range: Range<usize>) -> BTreeSet<&str> {
     let numbers: BTreeSet<u32> =
         record.series.get(range).unwrap_or_default().iter().map(|series| series.family).collect();
     let name = |number: u32| {
-        let family = record.families.get(number as usize)?;
+        let family = record.families.get(number as usize).filter(|family| is_described(family))?;
         record.symbols.get(family.name_ref as usize).map(String::as_str)
     };
     numbers.into_iter().filter_map(name).collect()
