@@ -9,6 +9,7 @@ mod demo_api;
 mod demo_receiver;
 mod encodings;
 mod end_to_end;
+mod metrics_docs;
 mod page;
 mod program;
 mod receiver;

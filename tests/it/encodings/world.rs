@@ -184,6 +184,12 @@ fn label_set(most: usize) -> impl Strategy<Value = Vec<(String, String)>> {
     proptest::collection::vec((label_name(), text()), 0..=most)
 }
 
+/// Several with one value that no series may have: it must stand among the symbols once.
+fn external_labels() -> impl Strategy<Value = Vec<(String, String)>> {
+    let value = prop_oneof![text(), select(&["north-7", "__nam"][..]).prop_map(str::to_owned)];
+    proptest::collection::vec((label_name(), value), 0..=4)
+}
+
 /// The bits of a value.
 fn bits() -> impl Strategy<Value = u64> {
     const SPECIAL: [u64; 14] = [
@@ -227,7 +233,7 @@ pub fn world() -> impl Strategy<Value = World> {
         proptest::collection::vec((0..6_usize, 0..3_usize, label_set(5), bits(), weighted(0.15)), 0..=90);
     let time = prop_oneof![Just(1_700_000_000_000_i64), Just(0), any::<i64>()];
     let identity = (text(), text());
-    (families, series, 1..=3_usize, time, identity, label_set(3), 1..=70_usize).prop_map(
+    (families, series, 1..=3_usize, time, identity, external_labels(), 1..=70_usize).prop_map(
         |(families, drawn, batches, at, (job, instance), external, max_samples)| {
             let families = families.into_iter().enumerate().map(said).collect();
             let identity = Identity { job: job.into(), instance: instance.into() };
