@@ -337,10 +337,10 @@ fn unreasoned(manifest: &str) -> Vec<String> {
         if line.starts_with('[') {
             inside = line.trim_matches(['[', ']']).ends_with("dependencies");
         } else if let Some((name, entry)) = line.split_once('=').filter(|_| inside && !line.starts_with('#'))
+            && !reasoned
+            && !entry.replace(' ', "").contains("default-features=false")
         {
-            if !reasoned && !entry.replace(' ', "").contains("default-features=false") {
-                found.push(name.trim().to_owned());
-            }
+            found.push(name.trim().to_owned());
         }
         reasoned = line.starts_with('#');
     }

@@ -69,11 +69,7 @@ impl Walk<'_> {
     fn step(&mut self) {
         match self.token(0) {
             Some(Token::Sign('{')) => self.closing.push(false),
-            Some(Token::Sign('}')) => {
-                if self.closing.pop() == Some(true) {
-                    self.module.pop();
-                }
-            }
+            Some(Token::Sign('}')) => self.close(),
             Some(Token::Word(word)) => {
                 match (word.as_str(), self.word(1), self.word(2)) {
                     ("mod", Some(name), _) if self.sign(2, '{') => {
@@ -102,6 +98,12 @@ impl Walk<'_> {
             _ => {}
         }
         self.at += 1;
+    }
+
+    fn close(&mut self) {
+        if self.closing.pop() == Some(true) {
+            self.module.pop();
+        }
     }
 
     /// Whether the joint here goes on from a type's arguments (`Vec::<u8>::new`, `<T as X>::new`).

@@ -177,11 +177,10 @@ fn with_paths_of_attributes(pieces: Vec<(usize, Piece)>) -> Vec<(usize, Token)> 
             // Its place is kept, so that what stands around it is not joined.
             Piece::Text(_) => out.push((line, Token::Sign('"'))),
             Piece::Token(token) => {
-                let opens = match out.as_slice() {
-                    [.., (_, Token::Sign('#'))] => true,
-                    [.., (_, Token::Sign('#')), (_, Token::Sign('!'))] => true,
-                    _ => false,
-                };
+                let opens = matches!(
+                    out.as_slice(),
+                    [.., (_, Token::Sign('#'))] | [.., (_, Token::Sign('#')), (_, Token::Sign('!'))]
+                );
                 match token {
                     Token::Sign('[') if depth > 0 || opens => depth += 1,
                     Token::Sign(']') if depth > 0 => depth -= 1,
