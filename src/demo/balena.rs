@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-pub use self::state::{Device, Fleet, Simulation};
+pub use self::fleet::{Device, Fleet};
+pub use self::state::Simulation;
 use super::http::{self, Behaviour};
 pub use super::http::{Cut, Fault, Request, Times};
 
 mod api;
 mod eval;
+mod fleet;
 mod json;
 mod odata;
 mod rows;

@@ -54,7 +54,9 @@ pub fn cut(batch: &Batch, ended: &[Ended], identity: &Identity, max_samples: usi
         }
     }
     for gone in ended {
-        let meta = Meta::Ended(gone.id.name.as_str());
+        // A marker may stand in a record alone; without its family it would tell receivers to forget the type.
+        let family = batch.families().iter().find(|family| family.name == gone.id.name);
+        let meta = family.map_or(Meta::Ended(gone.id.name.as_str()), Meta::Of);
         cutter.add(meta, &gone.id.labels, added(gone.role), Value::STALE);
     }
     cutter.done()
@@ -89,4 +91,9 @@ pub fn decode(bytes: &[u8]) -> Result<pb::Record, EncodeError> {
         }
     }
     Ok(record)
+}
+
+/// Whether type or help of a family are known; they are not where the last of its series have ended.
+pub fn is_described(family: &pb::Family) -> bool {
+    family.kind != 0 || family.help_ref != 0
 }

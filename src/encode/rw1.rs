@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::EncodeError;
+use super::record::is_described;
 use super::wire::{self, Merger};
 use crate::pb::record::Record;
 use crate::sample::Labels;
@@ -15,7 +16,7 @@ pub const VERSION: &str = "0.1.0";
 /// Whether a request carries its families' metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metadata {
-    /// Type and help of each family in the range.
+    /// Type and help of each family in the range whose type or help are known.
     With,
     /// None.
     Without,
@@ -67,7 +68,9 @@ pub fn plain(record: &Record, range: Range<usize>, external: &Labels, metadata: 
                 *used = true;
             }
         }
-        for (family, _) in record.families.iter().zip(used).filter(|(_, used)| *used) {
+        let used = record.families.iter().zip(used).filter(|(_, used)| *used).map(|(family, _)| family);
+        // An entry that says nothing would overwrite what a receiver knows.
+        for family in used.filter(|family| is_described(family)) {
             let mut entry = Vec::new();
             wire::number(&mut entry, 1, i64::from(family.kind));
             wire::text(&mut entry, 2, wire::symbol(record, family.name_ref));

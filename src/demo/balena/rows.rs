@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::state::{Device, Fleet, State};
+use super::fleet::{Device, Fleet};
+use super::state::State;
 
 /// A resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use crate::config::MetadataSettings;
+use crate::encode::record::is_described;
 use crate::encode::rw1::Metadata;
 use crate::pb::record::Record;
 use crate::sample::Millis;
@@ -48,8 +49,41 @@ fn names(record: &Record, range: Range<usize>) -> BTreeSet<&str> {
     let numbers: BTreeSet<u32> =
         record.series.get(range).unwrap_or_default().iter().map(|series| series.family).collect();
     let name = |number: u32| {
-        let family = record.families.get(number as usize)?;
+        let family = record.families.get(number as usize).filter(|family| is_described(family))?;
         record.symbols.get(family.name_ref as usize).map(String::as_str)
     };
     numbers.into_iter().filter_map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::encode::record::{Identity, cut, decode};
+    use crate::sample::{
+        Batch, Ended, Family, Kind, Labels, MetricName, Role, Scope, Series, SeriesId, Source, Value,
+    };
+
+    fn record(families: Vec<Family>, ended: &[Ended]) -> Record {
+        let batch = Batch::new(Source::Own, Millis(1), Scope::Whole, families).unwrap();
+        let identity = Identity { job: "balena".into(), instance: "test".into() };
+        decode(&cut(&batch, ended, &identity, 10)[0].bytes).unwrap()
+    }
+
+    #[test]
+    fn a_family_of_which_only_an_end_is_known_is_not_described_and_still_due_when_it_comes_back() {
+        let name = MetricName::new("balena_devices").unwrap();
+        let mut described = Described::new(MetadataSettings { send: true, every: Duration::from_secs(60) });
+        let id = SeriesId { name: name.clone(), labels: Labels::default() };
+        let gone = record(Vec::new(), &[Ended { id, role: Role::Fleet }]);
+        assert_eq!(described.due(&gone, 0..1, Millis(1)), Metadata::Without);
+        assert_eq!(described.sent(&gone, 0..1, Millis(1)), 0);
+        let series = vec![Series { labels: Labels::default(), value: Value::from(1.0) }];
+        let family = Family { name, kind: Kind::Gauge, help: "x".into(), role: Role::Fleet, series };
+        let back = record(vec![family], &[]);
+        assert_eq!(described.due(&back, 0..1, Millis(2)), Metadata::With);
+        assert_eq!(described.sent(&back, 0..1, Millis(2)), 1);
+        assert_eq!(described.due(&back, 0..1, Millis(3)), Metadata::Without);
+    }
 }
