@@ -30,8 +30,14 @@ pub type Labels = BTreeMap<String, String>;
 pub struct Options {
     /// Which product it answers like.
     pub personality: Personality,
-    /// Cortex: refuses requests without `X-Scope-OrgID`.
+    /// Cortex: refuses requests without `X-Scope-OrgID`. The others know no tenants, or a default one.
     pub needs_tenant: bool,
+    /// Cortex: a request of more samples is over its rate.
+    pub max_samples: Option<usize>,
+    /// Cortex: more series are not taken.
+    pub max_series: Option<usize>,
+    /// Cortex: a series of more labels, its name included, is not taken.
+    pub max_labels: Option<usize>,
     /// Waited before each answer.
     pub latency: Duration,
     /// So many requests, deliveries and samples of a series are kept.
@@ -43,6 +49,9 @@ impl Default for Options {
         Self {
             personality: Personality::Prometheus3,
             needs_tenant: false,
+            max_samples: None,
+            max_series: None,
+            max_labels: None,
             latency: Duration::ZERO,
             keep: 100_000,
         }

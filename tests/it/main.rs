@@ -15,5 +15,6 @@ mod remote_rig;
 mod servers;
 mod tls;
 mod verdict;
+mod wire;
 mod worker;
 mod worker_faults;

@@ -51,7 +51,7 @@ impl Sample {
 /// One series of a request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
-    /// Labels by name; of a name sent twice, the last.
+    /// Labels by name; of a name sent twice, the last. One with an empty value is none.
     pub labels: Labels,
     /// Labels as sent: their order, and repeated names.
     pub sent: Vec<(String, String)>,
@@ -153,6 +153,16 @@ impl Store {
         let delivered = Arc::new(delivered);
         self.deliveries.push_back(delivered.clone());
         delivered
+    }
+
+    /// How many series there are.
+    pub(super) fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Whether this is one of them.
+    pub(super) fn has(&self, labels: &Labels) -> bool {
+        self.series.contains_key(labels)
     }
 
     /// Whether a sample fits behind what was stored before this request.
