@@ -7,6 +7,7 @@ mod auth;
 mod collect;
 mod demo_api;
 mod demo_receiver;
+mod demo_senders;
 mod end_to_end;
 mod page;
 mod program;
