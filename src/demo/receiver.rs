@@ -18,9 +18,11 @@ pub use super::http::{Cut, Fault, Request, Times};
 
 mod decode;
 mod families;
+mod path;
 mod personality;
 mod pushgateway;
 mod remote_write;
+mod text;
 
 /// The labels of a series or the key of a group.
 pub type Labels = BTreeMap<String, String>;
@@ -197,9 +199,12 @@ impl Site for Receiver {
             ("GET", "/-/ready" | "/-/healthy" | "/health") => Answer::text(200, "OK"),
             ("GET", "/api/v1/status") => Answer::json(200, pushgateway::STATUS),
             ("GET", "/api/v1/metrics") => Answer::json(200, lock(&self.gateway).list()),
-            ("GET", "/metrics") => Answer::empty(200)
-                .header("content-type", "text/plain; version=0.0.4; charset=utf-8")
-                .body(lock(&self.gateway).page().into_bytes()),
+            ("GET", "/metrics") => match lock(&self.gateway).page() {
+                Ok(page) => Answer::empty(200)
+                    .header("content-type", "text/plain; version=0.0.4; charset=utf-8")
+                    .body(page.into_bytes()),
+                Err(reason) => Answer::text(500, reason + "\n"),
+            },
             (_, path) if path == "/metrics" || path.starts_with("/metrics/") => self.push(request, body),
             ("POST", _) => self.write(request, body),
             _ => Answer::text(405, "Method Not Allowed\n"),

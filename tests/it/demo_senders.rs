@@ -1,5 +1,9 @@
 //! The simulated receivers take what real senders send: a Prometheus scrapes a page that is known here and sends it
-//! on, and what was decoded must be that page.
+//! on, and what was decoded must be that page. Their Pushgateway stands beside the real ones in `gateway`.
+
+mod gateway;
+mod push;
+mod pusher;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
