@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fleetpush::demo::receiver::{Delivered, Personality, Sample, Server, Version};
+use fleetpush::demo::receiver::{Delivered, Personality, Sample, Series, Server, Version};
 use rstest::rstest;
 use serde_json::json;
 use wiremock::matchers::any;
@@ -102,12 +102,16 @@ struct Chain {
 
 impl Chain {
     async fn start(suite: Suite, version: Version) -> Self {
+        Self::of(suite, version, PAGE, "text/plain; version=0.0.4; charset=utf-8").await
+    }
+
+    async fn of(suite: Suite, version: Version, text: &str, content_type: &'static str) -> Self {
         let page = MockServer::start().await;
-        let text = Arc::new(Mutex::new(PAGE.to_owned()));
+        let text = Arc::new(Mutex::new(text.to_owned()));
         let served = text.clone();
         let answer = move |_: &Request| {
             let text = served.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            ResponseTemplate::new(200).set_body_raw(text, "text/plain; version=0.0.4; charset=utf-8")
+            ResponseTemplate::new(200).set_body_raw(text, content_type)
         };
         Mock::given(any()).respond_with(answer).mount(&page).await;
 
@@ -119,13 +123,14 @@ impl Chain {
         let mut endpoint = json!({
             "url": receiver.write_url(),
             "metadata_config": {"send_interval": "200ms"},
+            "send_exemplars": true,
             "queue_config": {"batch_send_deadline": "100ms"},
         });
-        let mut features = None;
+        let mut features = "--enable-feature=exemplar-storage".to_owned();
         if version == Two {
             endpoint["protobuf_message"] = "io.prometheus.write.v2.Request".into();
             // Without it 2.0 goes out with the types of the scrape's own series only.
-            features = Some("--enable-feature=metadata-wal-records");
+            features += ",metadata-wal-records";
         }
         let url = format!("{}/metrics", page.uri());
         let config = json!({
@@ -133,7 +138,7 @@ impl Chain {
             "scrape_configs": scrapes(&[("page", &url)], &json!({"scrape_interval": "1s", "scrape_timeout": "1s"})),
             "remote_write": [endpoint],
         });
-        let sender = Prometheus::start_with(suite, &config.to_string(), features.as_slice()).await;
+        let sender = Prometheus::start_with(suite, &config.to_string(), &[&*features]).await;
         Self { page, text, receiver, _sender: sender }
     }
 
@@ -257,4 +262,34 @@ async fn a_series_that_leaves_the_page_ends_with_one_stale_marker(
         (last.timestamp > marker.timestamp && last.value() == 12.0).then_some(())
     })
     .await;
+}
+
+/// A Prometheus sends an exemplar as a series of its own, without a sample.
+#[tokio::test]
+async fn units_and_exemplars_of_an_openmetrics_page_come_through_in_2_0() {
+    let page = "# TYPE wait_seconds gauge\n# UNIT wait_seconds seconds\n# HELP wait_seconds Waiting.\n\
+        wait_seconds 3\n# TYPE requests counter\nrequests_total 5 # {trace=\"abc\"} 1.5\n# EOF\n";
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let chain = Chain::of(Suite::New, Two, page, content_type).await;
+    let requests = chain.labels("requests_total", "", "");
+    let wait = chain.labels("wait_seconds", "", "");
+    let deliveries = eventually("an exemplar has come", LIMIT, async || {
+        let deliveries = chain.receiver.deliveries();
+        let mut series = deliveries.iter().flat_map(|delivered| &delivered.series);
+        series.any(|series| series.exemplars > 0).then_some(deliveries)
+    })
+    .await;
+    assert!(deliveries.iter().all(|delivered| delivered.status == 204));
+    let of = |labels: &Labels, exemplars: usize| -> Series {
+        let mut all = deliveries.iter().flat_map(|delivered| &delivered.series);
+        let one = all.find(|series| series.labels == *labels && series.exemplars == exemplars);
+        one.cloned().expect("it has come")
+    };
+    let exemplar = of(&requests, 1);
+    assert_eq!((exemplar.exemplars, exemplar.samples.len(), exemplar.kind), (1, 0, 1));
+    let counter = of(&requests, 0);
+    assert_eq!((counter.samples[0].value(), counter.kind, &*counter.unit), (5.0, 1, ""));
+    let gauge = of(&wait, 0);
+    assert_eq!((gauge.samples[0].value(), gauge.kind), (3.0, 2));
+    assert_eq!((&*gauge.help, &*gauge.unit), ("Waiting.", "seconds"));
 }

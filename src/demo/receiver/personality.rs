@@ -191,9 +191,6 @@ fn judge(options: &Options, version: Version, store: &Store, series: &Series) ->
     if personality == Cortex && over(options.max_labels, series.sent.len()) {
         return Verdict::Refuse(400, "series has more labels than the limit");
     }
-    if version == Version::Two && series.samples.is_empty() {
-        return Verdict::Refuse(400, "TimeSeries must contain at least one sample or histogram");
-    }
     if personality == VictoriaMetrics {
         return Verdict::Store;
     }

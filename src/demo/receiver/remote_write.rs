@@ -181,6 +181,10 @@ impl Store {
     /// Stores the samples of one series. What is not newer than the one before is left out in silence, unless
     /// the product stores anything.
     pub(super) fn store(&mut self, labels: &Labels, samples: &[Sample], anything: bool) {
+        // A series that is sent for its exemplars alone.
+        if samples.is_empty() {
+            return;
+        }
         let stored = match self.series.get_mut(labels) {
             Some(stored) => stored,
             None => self.series.entry(labels.clone()).or_default(),

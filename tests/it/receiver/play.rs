@@ -166,6 +166,11 @@ impl Real {
         real
     }
 
+    pub(super) fn prometheus_3(&self) -> &Prometheus {
+        let [_, new] = &self.prometheus;
+        new
+    }
+
     /// Each with its column, and whether it is the release that the simulated one imitates.
     pub(super) fn all(&self) -> [(usize, bool, RealServer<'_>); 4] {
         let ([old, new], [old_victoria, new_victoria]) = (&self.prometheus, &self.victoria);

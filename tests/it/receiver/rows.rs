@@ -345,6 +345,17 @@ async fn each_product_answers(
     }
 }
 
+#[tokio::test]
+async fn a_series_of_2_0_without_a_sample_is_taken_by_prometheus_3() {
+    let row = Row::of(Two, [fleet("a", [])]);
+    let server = Server::start(Options::default()).await.expect("a free port");
+    let real = Real::shared().await;
+    for url in [server.write_url(), real.prometheus_3().write_url()] {
+        assert_eq!(row.play("no_sample", now(), &url).await.said, "204 0 0 0", "{url}");
+    }
+    assert!(server.samples().is_empty());
+}
+
 fn speaks_two(personality: Personality) -> bool {
     matches!(personality, Personality::Prometheus3 | Personality::Cortex)
 }
