@@ -18,9 +18,11 @@ pub use super::http::{Cut, Fault, Request, Times};
 
 mod decode;
 mod families;
+mod path;
 mod personality;
 mod pushgateway;
 mod remote_write;
+mod text;
 
 /// The labels of a series or the key of a group.
 pub type Labels = BTreeMap<String, String>;
@@ -30,8 +32,14 @@ pub type Labels = BTreeMap<String, String>;
 pub struct Options {
     /// Which product it answers like.
     pub personality: Personality,
-    /// Cortex: refuses requests without `X-Scope-OrgID`.
+    /// Cortex: refuses requests without `X-Scope-OrgID`. The others know no tenants, or a default one.
     pub needs_tenant: bool,
+    /// Cortex: a request of more samples is over its rate.
+    pub max_samples: Option<usize>,
+    /// Cortex: more series are not taken.
+    pub max_series: Option<usize>,
+    /// Cortex: a series of more labels, its name included, is not taken.
+    pub max_labels: Option<usize>,
     /// Waited before each answer.
     pub latency: Duration,
     /// So many requests, deliveries and samples of a series are kept.
@@ -43,6 +51,9 @@ impl Default for Options {
         Self {
             personality: Personality::Prometheus3,
             needs_tenant: false,
+            max_samples: None,
+            max_series: None,
+            max_labels: None,
             latency: Duration::ZERO,
             keep: 100_000,
         }
@@ -188,9 +199,12 @@ impl Site for Receiver {
             ("GET", "/-/ready" | "/-/healthy" | "/health") => Answer::text(200, "OK"),
             ("GET", "/api/v1/status") => Answer::json(200, pushgateway::STATUS),
             ("GET", "/api/v1/metrics") => Answer::json(200, lock(&self.gateway).list()),
-            ("GET", "/metrics") => Answer::empty(200)
-                .header("content-type", "text/plain; version=0.0.4; charset=utf-8")
-                .body(lock(&self.gateway).page().into_bytes()),
+            ("GET", "/metrics") => match lock(&self.gateway).page() {
+                Ok(page) => Answer::empty(200)
+                    .header("content-type", "text/plain; version=0.0.4; charset=utf-8")
+                    .body(page.into_bytes()),
+                Err(reason) => Answer::text(500, reason + "\n"),
+            },
             (_, path) if path == "/metrics" || path.starts_with("/metrics/") => self.push(request, body),
             ("POST", _) => self.write(request, body),
             _ => Answer::text(405, "Method Not Allowed\n"),

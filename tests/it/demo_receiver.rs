@@ -9,55 +9,29 @@ use prost::Message;
 use rstest::rstest;
 use tokio::time::timeout;
 
+use crate::remote_rig::now;
+use crate::wire::{TYPE_1, TYPE_2, body_1, client, one, pack, post, post_1};
+
 use Personality::{Cortex, Prometheus3, Prometheus242, Thanos, VictoriaMetrics};
 
 const BOUND: Duration = Duration::from_secs(20);
 const STALE: u64 = 0x7ff0_0000_0000_0002;
-const TYPE_2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 
 async fn start(personality: Personality) -> Server {
     Server::start(Options { personality, ..Options::default() }).await.expect("a free port")
 }
 
-/// Milliseconds since the epoch; the receivers refuse what is far from it.
-fn now() -> i64 {
-    fleetpush::clock::Clock::SYSTEM.now().0
-}
-
-/// One series of version 1.0: labels as given, samples as (timestamp, value).
-fn one(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> v1::TimeSeries {
-    v1::TimeSeries {
-        labels: labels
-            .iter()
-            .map(|(name, value)| v1::Label { name: (*name).to_owned(), value: (*value).to_owned() })
-            .collect(),
-        samples: samples
-            .iter()
-            .map(|(timestamp, value)| v1::Sample { value: *value, timestamp: *timestamp })
-            .collect(),
-    }
-}
-
-fn pack(bytes: &[u8]) -> Vec<u8> {
-    snap::raw::Encoder::new().compress_vec(bytes).expect("snappy")
-}
-
 async fn send(server: &Server, content_type: &str, version: &str, body: Vec<u8>) -> reqwest::Response {
-    let client = reqwest::Client::builder().no_proxy().timeout(BOUND).build().expect("a client");
-    client
-        .post(server.write_url())
-        .header("content-type", content_type)
-        .header("content-encoding", "snappy")
-        .header("x-prometheus-remote-write-version", version)
-        .body(body)
-        .send()
-        .await
-        .expect("an answer")
+    let headers = [
+        ("content-type", content_type),
+        ("content-encoding", "snappy"),
+        ("x-prometheus-remote-write-version", version),
+    ];
+    post(&server.write_url(), &headers, body).await
 }
 
-async fn send_1(server: &Server, timeseries: Vec<v1::TimeSeries>) -> u16 {
-    let request = v1::WriteRequest { timeseries, metadata: Vec::new() };
-    send(server, "application/x-protobuf", "0.1.0", pack(&request.encode_to_vec())).await.status().as_u16()
+async fn send_1(server: &Server, series: Vec<v1::TimeSeries>) -> u16 {
+    post_1(&server.write_url(), series).await.status().as_u16()
 }
 
 /// Two series of version 2.0, the second with a repeated label when asked.
@@ -107,7 +81,7 @@ async fn version_one_is_decoded_and_stored(#[case] personality: Personality, #[c
     };
     let body = pack(&request.encode_to_vec());
     let length = body.len();
-    let reply = send(&server, "application/x-protobuf", "0.1.0", body).await;
+    let reply = send(&server, TYPE_1, "0.1.0", body).await;
     assert_eq!(reply.status().as_u16(), status);
     assert!(reply.headers().get("x-prometheus-remote-write-samples-written").is_none());
 
@@ -244,7 +218,7 @@ async fn bodies_and_types_that_are_wrong(
     #[case] text_type: u16,
 ) {
     let server = start(personality).await;
-    let reply = send(&server, "application/x-protobuf", "0.1.0", b"not snappy".to_vec()).await;
+    let reply = send(&server, TYPE_1, "0.1.0", b"not snappy".to_vec()).await;
     assert_eq!(reply.status().as_u16(), not_snappy);
     let reply = send(&server, "text/plain", "0.1.0", pack(b"")).await;
     assert_eq!(reply.status().as_u16(), text_type);
@@ -263,8 +237,8 @@ async fn tenant_outage_and_cuts() {
     server.set_outage(false);
     assert!(server.deliveries().is_empty());
 
-    let client = reqwest::Client::builder().no_proxy().timeout(BOUND).build().expect("a client");
-    let body = pack(&v1::WriteRequest { timeseries: series, metadata: Vec::new() }.encode_to_vec());
+    let client = client();
+    let body = pack(&body_1(series));
     for (cut, delivered) in [(Cut::BeforeWork, 0), (Cut::AfterWork, 1)] {
         server.inject(Fault::Cut(cut), Times::Next(1));
         assert!(client.post(server.write_url()).body(body.clone()).send().await.is_err());
@@ -293,15 +267,9 @@ mod pushgateway {
     }
 
     async fn push(server: &Server, method: &str, path: &str, kind: &str, body: Vec<u8>) -> (u16, String) {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(BOUND)
-            .build()
-            .expect("a client");
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
         let url = format!("{}{path}", server.base_url());
-        let reply = client
+        let reply = client()
             .request(method, url)
             .header("content-type", kind)
             .body(body)

@@ -1,5 +1,8 @@
 //! The worker with every receiver: what they do to 2.0 and to samples that they refuse costs nothing else.
 
+mod play;
+mod rows;
+
 use fleetpush::config::ProtobufMessage;
 use fleetpush::demo::receiver::{Personality, Version};
 use rstest::rstest;

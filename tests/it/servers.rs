@@ -4,6 +4,7 @@
 
 mod api;
 mod process;
+mod scrape;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use api::Api;
 pub use api::{Found, Labels};
 use process::Process;
+pub use scrape::scrapes;
 
 /// Which release of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,29 +87,7 @@ impl Prometheus {
     /// Starts one that scrapes each `(job, url of a page)` every 200 ms; `settings` are more keys of each scrape
     /// configuration, such as `{"honor_labels": true}` or `{"scrape_protocols": ["OpenMetricsText1.0.0"]}`.
     pub async fn scraping(suite: Suite, pages: &[(&str, &str)], settings: Value) -> Self {
-        let scrapes: Vec<Value> = pages
-            .iter()
-            .map(|(job, page)| {
-                let page = reqwest::Url::parse(page).expect("a page's URL");
-                let target = format!(
-                    "{}:{}",
-                    page.host_str().expect("a host in a page's URL"),
-                    page.port_or_known_default().expect("a port in a page's URL")
-                );
-                let mut scrape = json!({
-                    "job_name": job,
-                    "scheme": page.scheme(),
-                    "metrics_path": page.path(),
-                    "scrape_interval": "200ms",
-                    "scrape_timeout": "200ms",
-                    "static_configs": [{"targets": [target]}],
-                });
-                let keys = scrape.as_object_mut().expect("made as an object above");
-                keys.extend(settings.as_object().cloned().unwrap_or_default());
-                scrape
-            })
-            .collect();
-        Self::start(suite, &json!({ "scrape_configs": scrapes }).to_string()).await
+        Self::start(suite, &json!({ "scrape_configs": scrapes(pages, &settings) }).to_string()).await
     }
 
     /// `http://127.0.0.1:port`, without a slash at its end.

@@ -96,6 +96,7 @@ pub(super) fn second(bytes: &[u8]) -> Result<Vec<Series>, Unreadable> {
 }
 
 fn described(sent: Vec<(String, String)>) -> Series {
-    let labels = sent.iter().cloned().collect::<Labels>();
+    let mut labels = sent.iter().cloned().collect::<Labels>();
+    labels.retain(|_, value| !value.is_empty());
     Series { labels, sent, ..Series::default() }
 }

@@ -17,7 +17,8 @@ pub enum Personality {
     Prometheus242,
     /// Prometheus 3: both versions.
     Prometheus3,
-    /// VictoriaMetrics: 1.0 only, stores samples in any order; answers 204 to 2.0 and loses it.
+    /// VictoriaMetrics: 1.0 only, stores samples in any order; answers 204 to 2.0 and loses it. As 1.79 it takes
+    /// nothing but snappy; later ones unpack zstd too.
     VictoriaMetrics,
     /// Cortex, the nearest to Mimir: both versions.
     Cortex,
@@ -55,11 +56,13 @@ impl Personality {
         }
     }
 
+    /// Receivers of 1.0 only do not look at the header: what is not snappy fails there.
     fn encoding(self, encoding: Option<&str>) -> Result<(), u16> {
         match encoding {
-            None | Some("" | "snappy") => Ok(()),
-            Some(_) if matches!(self, Prometheus3 | Cortex) => Err(415),
-            Some(_) => Err(400),
+            Some(other) if matches!(self, Prometheus3 | Cortex) && !matches!(other, "" | "snappy") => {
+                Err(415)
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -83,7 +86,10 @@ pub(super) fn write(
     body: &[u8],
 ) -> (Answer, Option<Arc<Delivered>>) {
     let personality = options.personality;
-    if options.needs_tenant && request.header("x-scope-orgid").is_none_or(str::is_empty) {
+    if personality == Cortex
+        && options.needs_tenant
+        && request.header("x-scope-orgid").is_none_or(str::is_empty)
+    {
         return (Answer::text(401, "no org id\n"), None);
     }
     let version = match personality
@@ -97,7 +103,7 @@ pub(super) fn write(
         Ok(read) => read,
         Err(error) => return (Answer::text(400, format!("{error}\n")), None),
     };
-    let (status, written, reason) = take(personality, version, store, &series);
+    let (status, written, reason) = take(options, version, store, &series);
     let mut answer = match reason {
         Some(reason) => Answer::text(status, format!("{reason}\n")),
         None => Answer::empty(status),
@@ -130,16 +136,32 @@ fn read(version: Version, body: &[u8]) -> Result<(Vec<Series>, Vec<Metadata>), U
 
 /// Stores what the product would store: the status, the number of samples written, and why not all.
 fn take(
-    personality: Personality,
+    options: &Options,
     version: Version,
     store: &mut Store,
     all: &[Series],
 ) -> (u16, usize, Option<&'static str>) {
+    let personality = options.personality;
+    let samples = all.iter().map(|series| series.samples.len()).sum();
+    if personality == Cortex && over(options.max_samples, samples) {
+        return (429, 0, Some("ingestion rate limit exceeded"));
+    }
     let mut good = Vec::new();
     let mut refused = None;
+    let mut new = HashSet::new();
     for series in all {
-        match judge(personality, version, store, series) {
-            Verdict::Store => good.push(series),
+        match judge(options, version, store, series) {
+            Verdict::Store => {
+                let is_new = !store.has(&series.labels) && !new.contains(&series.labels);
+                if is_new && personality == Cortex && over(options.max_series, store.len() + new.len() + 1) {
+                    refused.get_or_insert((400, "per-user series limit exceeded"));
+                    continue;
+                }
+                if is_new {
+                    new.insert(&series.labels);
+                }
+                good.push(series);
+            }
             Verdict::Skip => {}
             Verdict::Refuse(status, reason) => {
                 refused.get_or_insert((status, reason));
@@ -157,12 +179,17 @@ fn take(
     }
 }
 
-fn judge(personality: Personality, version: Version, store: &Store, series: &Series) -> Verdict {
+fn over(limit: Option<usize>, count: usize) -> bool {
+    limit.is_some_and(|limit| count > limit)
+}
+
+fn judge(options: &Options, version: Version, store: &Store, series: &Series) -> Verdict {
+    let personality = options.personality;
     if let Some(verdict) = judge_labels(personality, version, series) {
         return verdict;
     }
-    if version == Version::Two && series.samples.is_empty() {
-        return Verdict::Refuse(400, "TimeSeries must contain at least one sample or histogram");
+    if personality == Cortex && over(options.max_labels, series.sent.len()) {
+        return Verdict::Refuse(400, "series has more labels than the limit");
     }
     if personality == VictoriaMetrics {
         return Verdict::Store;
@@ -190,7 +217,7 @@ fn judge(personality: Personality, version: Version, store: &Store, series: &Ser
 fn judge_labels(personality: Personality, version: Version, series: &Series) -> Option<Verdict> {
     let mut names = HashSet::new();
     let repeated = !series.sent.iter().all(|(name, _)| names.insert(name));
-    let unnamed = series.labels.contains_key("");
+    let unnamed = series.sent.iter().any(|(name, _)| name.is_empty());
     if repeated || unnamed {
         let reason = if repeated { "duplicate label name" } else { "empty label name" };
         return match (personality, version) {
@@ -200,14 +227,20 @@ fn judge_labels(personality: Personality, version: Version, series: &Series) -> 
             _ => Some(Verdict::Refuse(personality.conflict(), reason)),
         };
     }
-    if personality == Cortex && series.name().is_empty() {
-        return Some(Verdict::Refuse(400, "sample missing metric name"));
+    if series.name().is_empty() {
+        match (personality, version) {
+            (Prometheus3, Version::One) => return Some(Verdict::Skip),
+            (Prometheus3 | Cortex, _) => {
+                return Some(Verdict::Refuse(400, "sample missing metric name"));
+            }
+            _ => {}
+        }
     }
     if personality == Thanos {
         if !series.sent.is_sorted_by(|left, right| left.0 < right.0) {
             return Some(Verdict::Refuse(409, "labels not sorted"));
         }
-        if series.labels.values().any(String::is_empty) {
+        if series.sent.iter().any(|(_, value)| value.is_empty()) {
             return Some(Verdict::Refuse(409, "empty label value"));
         }
     }

@@ -1,20 +1,30 @@
 //! The groups of a Pushgateway.
-//! In: pushes. Out: answers and groups. Never: the formats of bodies.
+//! In: pushes. Out: the answers of a Pushgateway 1.11, and groups. Never: the formats of bodies.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
-use std::io::Read;
-
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::io::{ErrorKind, Read};
 
 use super::super::http::{Answer, Request};
 use super::super::now_millis;
 use super::Labels;
-use super::families::{self, Refusal};
+use super::families::{self, Pushed, Refusal};
+use super::path::{group_key, no_push};
+use super::text;
 
 /// The answer of `/api/v1/status`.
 pub(super) const STATUS: &str = r#"{"status":"success","data":{"flags":{"push.disable-consistency-check":"false"},"build_information":{"version":"1.11.2"}}}"#;
+
+/// Some of a gateway's own metrics.
+const OWN: [(&str, &str); 4] = [
+    ("go_goroutines", "gauge"),
+    ("go_info", "gauge"),
+    ("process_cpu_seconds_total", "counter"),
+    ("process_start_time_seconds", "gauge"),
+];
+const PUSH_TIME: &str = "push_time_seconds";
+const FAILURE_TIME: &str = "push_failure_time_seconds";
 
 /// One group.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,6 +35,15 @@ pub struct Group {
     pub push_time: f64,
     /// Seconds since the epoch; 0 when no push has failed.
     pub failure_time: f64,
+    /// Its key is no UTF-8: while it is there, every push and every scrape fails.
+    pub broken: bool,
+}
+
+impl Group {
+    /// Whether its last push was taken.
+    pub fn is_good(&self) -> bool {
+        self.push_time >= self.failure_time
+    }
 }
 
 /// One family of a group.
@@ -67,32 +86,41 @@ impl Gateway {
     /// Works on a push; also the group's key and the number of samples when there was a group to push to.
     pub(super) fn push(&mut self, request: &Request, body: &[u8]) -> (Answer, Option<(Labels, usize)>) {
         let method = request.method.as_str();
-        if !matches!(method, "PUT" | "POST" | "DELETE") || request.path() == "/metrics" {
-            return (
-                Answer::text(405, "Method Not Allowed\n").header("allow", "DELETE, OPTIONS, POST, PUT"),
-                None,
-            );
+        if let Some(answer) = no_push(method, request.path()) {
+            return (answer, None);
         }
-        let key = match group_key(request.path()) {
+        let (key, is_utf8) = match group_key(request.path()) {
             Ok(key) => key,
             Err(answer) => return (answer, None),
+        };
+        let pushed = unpacked(request, body).and_then(|body| match method {
+            "DELETE" => Ok(Pushed::default()),
+            _ if is_protobuf(request.header("content-type").unwrap_or_default()) => families::protobuf(&body),
+            _ => text::read(&body),
+        });
+        let Pushed { families, flaw } = match pushed {
+            Ok(pushed) => pushed,
+            // A body that cannot be read leaves no trace.
+            Err(reason) => return (Answer::text(400, format!("{reason}\n")), Some((key, 0))),
         };
         if method == "DELETE" {
             self.groups.remove(&key);
             return (Answer::empty(202), Some((key, 0)));
         }
-        let families = match read(request, body) {
-            Ok(families) => families,
-            // A body that cannot be read leaves no trace.
-            Err(reason) => return (Answer::text(400, format!("{reason}\n")), Some((key, 0))),
-        };
         let count = families.values().map(|family| family.points.len()).sum();
-        let families = with_key(families, &key);
+        let mut families = with_key(families, &key);
         let now = now_millis() as f64 / 1000.0;
-        let consistent = self.check(&key, &families);
+        let failure_time = self.failure_time(&key, &mut families);
+        self.groups.entry(key.clone()).or_default().broken = !is_utf8;
+        let consistent = match (flaw, &failure_time) {
+            (Some(reason), _) => Err(reason),
+            (None, Err(reason)) => Err(reason.clone()),
+            (None, Ok(_)) => self.check(&key, &families),
+        };
         let group = self.groups.entry(key.clone()).or_default();
         if let Err(reason) = consistent {
-            group.failure_time = now;
+            // Later than the last success, also within its millisecond.
+            group.failure_time = now.max(group.push_time + 0.001);
             let text =
                 format!("pushed metrics are invalid or inconsistent with existing metrics: {reason}\n");
             return (Answer::text(400, text), Some((key, count)));
@@ -101,16 +129,52 @@ impl Gateway {
             group.families.clear();
         }
         group.families.extend(families);
-        group.push_time = now;
+        group.failure_time = failure_time.ok().flatten().unwrap_or(group.failure_time);
+        group.push_time = now.max(group.failure_time);
         (Answer::empty(200), Some((key, count)))
+    }
+
+    /// What is pushed under the names of the gateway's own series is overwritten; only a group that is there
+    /// keeps a pushed failure time.
+    fn failure_time(&self, key: &Labels, new: &mut BTreeMap<String, Family>) -> Result<Option<f64>, Refusal> {
+        new.remove(PUSH_TIME);
+        let pushed = new.remove(FAILURE_TIME).filter(|_| self.groups.contains_key(key));
+        let Some(family) = pushed else { return Ok(None) };
+        if family.kind() != "gauge" {
+            return Err(format!("collected metric {FAILURE_TIME:?} is not a GAUGE"));
+        }
+        Ok(family.points.first().map(|point| point.value))
+    }
+
+    /// What makes every push and every scrape fail, whichever the group: a key that is no UTF-8, and two keys
+    /// that differ in an empty `instance` alone, since the groups' own series are then equal.
+    fn poison(&self) -> Option<Refusal> {
+        let mut keys = HashSet::new();
+        let twin = self.groups.keys().any(|key| {
+            let mut key = key.clone();
+            key.entry("instance".to_owned()).or_default();
+            !keys.insert(key)
+        });
+        if twin {
+            return Some(twice(PUSH_TIME));
+        }
+        let broken = self.groups.values().any(|group| group.broken);
+        broken.then(|| format!("collected metric {PUSH_TIME:?} has a label whose value is not utf8"))
     }
 
     /// One type for a name over all groups, and no series twice.
     fn check(&self, key: &Labels, new: &BTreeMap<String, Family>) -> Result<(), Refusal> {
+        if let Some(reason) = self.poison() {
+            return Err(reason);
+        }
         for (name, family) in new {
+            if let Some((_, kind)) = OWN.iter().find(|(own, kind)| own == name && *kind != family.kind()) {
+                let (kind, is) = (kind.to_uppercase(), family.kind().to_uppercase());
+                return Err(format!("gathered metric family {name} has type {is} but should have {kind}"));
+            }
             let mut seen = family.points.iter().map(|point| &point.labels).collect::<HashSet<_>>();
             if seen.len() < family.points.len() {
-                return Err(format!("{name} was collected before with the same name and label values"));
+                return Err(twice(name));
             }
             for (other, group) in &self.groups {
                 let Some(have) = group.families.get(name) else { continue };
@@ -122,7 +186,7 @@ impl Gateway {
                     return Err(format!("collected metric {name:?} is not a {}", have.kind().to_uppercase()));
                 }
                 if have.points.iter().any(|point| !seen.insert(&point.labels)) {
-                    return Err(format!("{name} was collected before with the same name and label values"));
+                    return Err(twice(name));
                 }
             }
         }
@@ -130,7 +194,10 @@ impl Gateway {
     }
 
     /// The page that Prometheus scrapes.
-    pub(super) fn page(&self) -> String {
+    pub(super) fn page(&self) -> Result<String, Refusal> {
+        if let Some(reason) = self.poison() {
+            return Err(format!("An error has occurred while serving metrics:\n\n{reason}"));
+        }
         let mut families = BTreeMap::<&str, (&str, &str, Vec<&Point>)>::new();
         for (name, family) in self.groups.values().flat_map(|group| &group.families) {
             let entry =
@@ -140,27 +207,29 @@ impl Gateway {
         let mut page = String::new();
         for (name, (kind, help, points)) in families {
             let help = help.replace('\\', "\\\\").replace('\n', "\\n");
-            line(&mut page, format_args!("# HELP {name} {help}"));
+            if !help.is_empty() {
+                line(&mut page, format_args!("# HELP {name} {help}"));
+            }
             line(&mut page, format_args!("# TYPE {name} {kind}"));
             for point in points {
-                line(&mut page, format_args!("{name}{} {}", labels(&point.labels), point.value));
+                line(&mut page, format_args!("{name}{} {}", labels(&point.labels), number(point.value)));
             }
         }
-        for (name, time) in [("push_time_seconds", true), ("push_failure_time_seconds", false)] {
+        for (name, time) in [(PUSH_TIME, true), (FAILURE_TIME, false)] {
             line(&mut page, format_args!("# TYPE {name} gauge"));
             for (key, group) in &self.groups {
                 let seconds = if time { group.push_time } else { group.failure_time };
                 line(&mut page, format_args!("{name}{} {seconds}", labels(key)));
             }
         }
-        page
+        Ok(page)
     }
 
     /// The answer of `/api/v1/metrics`: each group's key and whether its last push succeeded.
     pub(super) fn list(&self) -> String {
         let groups = self.groups.iter().map(|(key, group)| {
             let labels = serde_json::to_string(key).unwrap_or_default();
-            let good = group.push_time >= group.failure_time;
+            let good = group.is_good();
             format!("{{\"labels\":{labels},\"last_push_successful\":{good}}}")
         });
         format!("{{\"status\":\"success\",\"data\":[{}]}}", groups.collect::<Vec<_>>().join(","))
@@ -170,6 +239,14 @@ impl Gateway {
 fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     writeln!(page, "{text}").ok();
+}
+
+fn number(value: f64) -> String {
+    match value {
+        f64::INFINITY => "+Inf".to_owned(),
+        f64::NEG_INFINITY => "-Inf".to_owned(),
+        finite => finite.to_string(),
+    }
 }
 
 fn labels(labels: &Labels) -> String {
@@ -184,29 +261,33 @@ fn with_key(mut families: BTreeMap<String, Family>, key: &Labels) -> BTreeMap<St
         point.labels.extend(key.clone());
         point.labels.entry("instance".to_owned()).or_default();
     }
-    // The gateway's own series; what is pushed under their names is overwritten.
-    families.remove("push_time_seconds");
-    families.remove("push_failure_time_seconds");
     families
 }
 
-fn read(request: &Request, body: &[u8]) -> Result<BTreeMap<String, Family>, Refusal> {
-    let gzip =
-        request.header("content-encoding").is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
-    let mut unpacked = Vec::new();
-    let body = if gzip {
-        flate2::read::GzDecoder::new(body)
-            .read_to_end(&mut unpacked)
-            .map_err(|error| format!("gzip: {error}"))?;
-        unpacked.as_slice()
+/// Undoes gzip and framed snappy; any other encoding is not looked at.
+fn unpacked<'a>(request: &Request, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Refusal> {
+    let mut bytes = Vec::new();
+    let encoding = request.header("content-encoding").unwrap_or_default();
+    if encoding.eq_ignore_ascii_case("gzip") {
+        if body.is_empty() {
+            return Err("EOF".to_owned());
+        }
+        let read = flate2::read::GzDecoder::new(body).read_to_end(&mut bytes);
+        read.map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => "unexpected EOF".to_owned(),
+            _ => format!("gzip: {error}"),
+        })?;
+    } else if encoding.eq_ignore_ascii_case("snappy") {
+        let read = snap::read::FrameDecoder::new(body).read_to_end(&mut bytes);
+        read.map_err(|error| format!("snappy: {error}"))?;
     } else {
-        body
-    };
-    if is_protobuf(request.header("content-type").unwrap_or_default()) {
-        families::protobuf(body)
-    } else {
-        families::text(body)
+        return Ok(Cow::Borrowed(body));
     }
+    Ok(Cow::Owned(bytes))
+}
+
+fn twice(name: &str) -> Refusal {
+    format!("collected metric {name:?} was collected before with the same name and label values")
 }
 
 fn is_protobuf(content_type: &str) -> bool {
@@ -214,75 +295,4 @@ fn is_protobuf(content_type: &str) -> bool {
     let kind = parts.next() == Some("application/vnd.google.protobuf");
     let parts = parts.collect::<HashSet<_>>();
     kind && parts.contains("proto=io.prometheus.client.MetricFamily") && parts.contains("encoding=delimited")
-}
-
-/// Reads a path as the gateway does: decoded first, cut at slashes second.
-fn group_key(path: &str) -> Result<Labels, Answer> {
-    let decoded = decode(path);
-    let clean = decoded.split('/').skip(1).all(|part| !matches!(part, "." | ".."));
-    if !clean || decoded.contains("//") {
-        return Err(Answer::empty(301).header("location", "/metrics/job/"));
-    }
-    let rest = decoded.strip_prefix("/metrics/").unwrap_or_default();
-    let parts = rest.split('/').collect::<Vec<_>>();
-    let (first, value, rest) = match parts.as_slice() {
-        [first @ ("job" | "job@base64"), value, rest @ ..] => (*first, *value, rest),
-        _ => return Err(Answer::text(404, "404 page not found\n")),
-    };
-    let refuse = |reason: String| Answer::text(400, format!("{reason}\n"));
-    let mut key = Labels::new();
-    // A slash behind the job alone names the same group.
-    let rest = if matches!(rest, [""]) { &[] } else { rest };
-    let (pairs, odd) = rest.as_chunks::<2>();
-    if !odd.is_empty() {
-        let string = rest.iter().map(|part| format!("/{part}")).collect::<String>();
-        return Err(refuse(format!("odd number of components in label string {string:?}")));
-    }
-    for [name, value] in pairs {
-        let (name, value) = pair(name, value).map_err(refuse)?;
-        key.insert(name, value);
-    }
-    let (_, job) = pair(first, value).map_err(refuse)?;
-    if job.is_empty() {
-        return Err(refuse("job name is required".to_owned()));
-    }
-    key.insert("job".to_owned(), job);
-    Ok(key)
-}
-
-fn pair(name: &str, value: &str) -> Result<(String, String), Refusal> {
-    let (name, value) = match name.strip_suffix("@base64") {
-        Some(name) => {
-            let bytes = URL_SAFE_NO_PAD.decode(value.trim_end_matches('=')).map_err(|error| {
-                format!("invalid base64 encoding for label {name}={value:?}: illegal base64 data: {error}")
-            })?;
-            (name, String::from_utf8_lossy(&bytes).into_owned())
-        }
-        None => (name, value.to_owned()),
-    };
-    if !families::is_name(name, false) || name.starts_with("__") {
-        return Err(format!("improper label name {name:?}"));
-    }
-    Ok((name.to_owned(), value))
-}
-
-/// Undoes percent-encoding; a `+` stays one.
-fn decode(path: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut left = path.as_bytes();
-    while let Some((first, rest)) = left.split_first() {
-        left = rest;
-        let hex = rest
-            .split_at_checked(2)
-            .and_then(|(digits, after)| Some((std::str::from_utf8(digits).ok()?, after)))
-            .and_then(|(digits, after)| Some((u8::from_str_radix(digits, 16).ok()?, after)));
-        match (first, hex) {
-            (b'%', Some((byte, after))) => {
-                bytes.push(byte);
-                left = after;
-            }
-            _ => bytes.push(*first),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -51,7 +51,7 @@ impl Sample {
 /// One series of a request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
-    /// Labels by name; of a name sent twice, the last.
+    /// Labels by name; of a name sent twice, the last. One with an empty value is none.
     pub labels: Labels,
     /// Labels as sent: their order, and repeated names.
     pub sent: Vec<(String, String)>,
@@ -155,6 +155,16 @@ impl Store {
         delivered
     }
 
+    /// How many series there are.
+    pub(super) fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Whether this is one of them.
+    pub(super) fn has(&self, labels: &Labels) -> bool {
+        self.series.contains_key(labels)
+    }
+
     /// Whether a sample fits behind what was stored before this request.
     pub(super) fn conflict(&self, labels: &Labels, sample: &Sample) -> Option<Conflict> {
         if sample.timestamp < self.newest.saturating_sub(3_600_000) {
@@ -171,6 +181,10 @@ impl Store {
     /// Stores the samples of one series. What is not newer than the one before is left out in silence, unless
     /// the product stores anything.
     pub(super) fn store(&mut self, labels: &Labels, samples: &[Sample], anything: bool) {
+        // A series that is sent for its exemplars alone.
+        if samples.is_empty() {
+            return;
+        }
         let stored = match self.series.get_mut(labels) {
             Some(stored) => stored,
             None => self.series.entry(labels.clone()).or_default(),

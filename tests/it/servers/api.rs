@@ -71,7 +71,9 @@ impl Api {
     /// VictoriaMetrics' own way to its stored samples: a line of JSON for each block of a series.
     pub(super) async fn export(&self, selector: &str) -> Vec<Found> {
         let mut found = BTreeMap::<Labels, Points>::new();
-        for line in self.text("/api/v1/export", &[("match[]", selector)]).await.lines() {
+        // Without an end it stops at the present, and samples may lie after that.
+        let parameters = [("match[]", selector), ("end", "2100-01-01T00:00:00Z")];
+        for line in self.text("/api/v1/export", &parameters).await.lines() {
             let block: Value = serde_json::from_str(line).expect("a line of JSON for each block");
             let times = block["timestamps"].as_array().into_iter().flatten();
             let values = block["values"].as_array().into_iter().flatten();
