@@ -10,6 +10,7 @@ mod demo_receiver;
 mod end_to_end;
 mod page;
 mod program;
+mod pushgateway;
 mod receiver;
 mod remote_rig;
 mod servers;
