@@ -28,10 +28,12 @@ use tokio_util::sync::CancellationToken;
 use crate::program::LIMIT;
 use crate::servers::{Pushgateway, eventually};
 
+mod answers;
 mod bodies;
 mod cut;
 mod leaving;
 mod life;
+mod secured;
 mod site;
 
 /// A gateway's settings and the labels that its groups begin with.
