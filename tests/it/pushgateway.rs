@@ -31,6 +31,8 @@ use crate::servers::{Pushgateway, eventually};
 mod answers;
 mod bodies;
 mod cut;
+mod keys;
+mod labels;
 mod leaving;
 mod life;
 mod secured;
