@@ -6,7 +6,7 @@ use fleetpush::demo::balena::{self, Fleet, Simulation};
 use fleetpush::demo::receiver;
 use fleetpush::encode::family as wire;
 use fleetpush::pb::metric_family::{Gauge, Metric, MetricFamily, MetricType};
-use fleetpush::sample::BatchError;
+use fleetpush::sample::{BatchError, LabelError};
 use prost::Message;
 use rstest::rstest;
 use serde_json::json;
@@ -207,6 +207,32 @@ async fn a_dotted_name_is_taken_by_every_gateway_and_cannot_be_one_of_ours(
     for name in ["my.metric", "my-metric", "9a", "", "é"] {
         assert!(MetricName::new(name).is_err() && LabelName::new(name).is_err(), "{name}");
     }
+}
+
+#[rstest]
+#[tokio::test]
+async fn labels_that_a_gateway_refuses_in_a_body_are_none_of_ours(
+    #[values(Suite::Stock, Suite::New)] suite: Suite,
+) {
+    let gateway = Pushgateway::start(suite, &[]).await;
+    for (body, reason) in
+        [("x{a=\"1\",a=\"2\"} 1\n", "duplicate label name"), ("x{__a=\"1\"} 1\n", "invalid name")]
+    {
+        let (status, text) = raw_put(&gateway, "/metrics/job/j", body).await;
+        assert!(status == 400 && text.contains(reason), "{body}: {status} {text}");
+    }
+    assert_eq!(raw_delete(&gateway, "/metrics/job/j").await, 202);
+    let twice = ["1", "2"].map(|value| (name_of("a"), Text::from(value)));
+    assert!(matches!(Labels::new(twice), Err(LabelError::Twice(_))));
+    let (_simulation, _api, _program) = hostile_service(&gateway).await;
+    let mut names = BTreeSet::new();
+    for group in gateway.groups().await {
+        let families = group.as_object().unwrap().values();
+        let metrics = families.filter_map(|family| family["metrics"].as_array()).flatten();
+        names.extend(metrics.flat_map(|one| one["labels"].as_object().unwrap().keys().cloned()));
+    }
+    assert!(names.contains("fleet_name") && names.contains("sink"), "{names:?}");
+    assert!(names.iter().all(|name| !name.starts_with("__")), "{names:?}");
 }
 
 async fn hostile_service(gateway: &Pushgateway) -> (Simulation, balena::Server, Program) {
