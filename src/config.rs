@@ -12,7 +12,7 @@ mod value;
 
 use std::collections::BTreeMap;
 
-pub use env::VARIABLES;
+pub use env::{VARIABLES, is_ours};
 pub use error::ConfigError;
 pub use types::{
     Account, Auth, Config, Endpoint, FleetLabels, Gateway, HttpSettings, Log, LogFormat, LogLevel,

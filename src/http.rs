@@ -110,7 +110,8 @@ impl Client {
         Ok(Client { settings: settings.clone(), url: url.clone(), built: Mutex::new(Some(built)) })
     }
 
-    /// Sends a request and reads its answer; a body above the bound is cut, which the answer says.
+    /// Sends a request and reads its answer; a body above the bound is cut, which the answer says, and so it
+    /// does where a refusal's body breaks off: its status says enough.
     ///
     /// # Errors
     /// [`HttpError`] where there is no complete answer.
@@ -119,7 +120,17 @@ impl Client {
         let mut streaming = self.stream(Request { body_cap: u64::MAX, ..request }).await?;
         let mut body = Vec::new();
         let mut truncated = false;
-        while let Some(mut piece) = streaming.chunk().await? {
+        loop {
+            let mut piece = match streaming.chunk().await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break,
+                // Servers that do not read what they refuse reset the connection behind their answer.
+                Err(_) if !(200..300).contains(&streaming.status) => {
+                    truncated = true;
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             truncated = piece.len() > cap - body.len();
             piece.truncate(cap - body.len());
             body.extend_from_slice(&piece);

@@ -275,7 +275,7 @@ impl Telemetry {
     }
 
     /// A request failed and is tried again after `delay`. Equal failures are logged once a minute; they are
-    /// equal where their texts are up to the first colon or semicolon.
+    /// equal where their texts are up to the first colon or semicolon with a space behind it.
     pub fn retrying(&self, sink: &SinkName, samples: usize, why: &dyn Display, delay: Duration) {
         let m = &self.0.metrics;
         m.sink_up.set(sink.sink(), 0.0);
@@ -292,17 +292,21 @@ impl Telemetry {
         self.sink_state(sink, SinkState::Retrying { delay }, Some(why.to_string()));
     }
 
-    /// A sink refuses us as a whole; nothing is dropped, it is asked again slowly.
+    /// A sink refuses us as a whole; nothing is dropped, it is asked again slowly. Logged as seldom as
+    /// [`Self::retrying`].
     pub fn parked(&self, sink: &SinkName, why: &dyn Display, next_step: &str, delay: Duration) {
         let m = &self.0.metrics;
         m.sink_up.set(sink.sink(), 0.0);
         m.sink_parked.set(sink.sink(), 1.0);
-        self.0.failing.failed(&sink.key(), &why.to_string(), Instant::now());
         let delay_s = delay.as_secs();
-        error!(
-            sink = &*sink.name, url = &*sink.url, error = %why, next_step, delay_s,
-            "parked: nothing is dropped, asked again slowly"
-        );
+        if self.0.failing.failed(&sink.key(), &why.to_string(), Instant::now()) {
+            error!(
+                sink = &*sink.name, url = &*sink.url, error = %why, next_step, delay_s,
+                "parked: nothing is dropped, asked again slowly"
+            );
+        } else {
+            debug!(sink = &*sink.name, url = &*sink.url, error = %why, next_step, delay_s, "still parked");
+        }
         self.sink_state(sink, SinkState::Parked { delay }, Some(format!("{why}: {next_step}")));
     }
 

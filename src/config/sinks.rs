@@ -44,6 +44,7 @@ fn refused_as_grouping(name: &str) -> Option<&'static str> {
     match name {
         "job" => Some("is set by `job:`"),
         "instance" => Some("is set by `instance:`"),
+        "component" => Some("is set for the program's own metrics"),
         "le" | "quantile" => Some("breaks the gateway's page for everyone"),
         _ if name.starts_with("__") => Some("is refused by gateways"),
         _ => None,
@@ -103,7 +104,13 @@ impl Resolver<'_> {
         let mut grouping = Vec::new();
         if let Some(setting) = get("GROUPING") {
             for (name, value) in setting.pairs()? {
-                grouping.push(grouping_label(&name, value.into(), |what| setting.error(what))?);
+                let pair = grouping_label(&name, value.into(), |what| setting.error(what))?;
+                if grouping.iter().any(|(other, _)| *other == pair.0) {
+                    return Err(
+                        setting.error(format_args!("the label {name} stands twice; keep one of them"))
+                    );
+                }
+                grouping.push(pair);
             }
         }
         Ok(Gateway {

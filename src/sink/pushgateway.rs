@@ -47,9 +47,9 @@ pub enum PushError {
         #[source]
         source: HttpError,
     },
-    /// A grouping label would overwrite one that our series are told apart by.
+    /// A grouping label would overwrite one that our series or groups are told apart by.
     #[error(
-        "grouping label {0}: our series carry that label themselves and would be made equal; choose another name"
+        "grouping label {0}: our series or groups are told apart by that label themselves; choose another name"
     )]
     GroupingClash(LabelName),
     /// A family has a name that the gateway keeps for itself or overwrites.

@@ -31,7 +31,8 @@ impl Failing {
         let streak = all.entry(sink.clone()).or_default();
         streak.tries += 1;
         // What follows is details, such as a request's number.
-        let kind = why.split([':', ';']).next().unwrap_or_default();
+        let kind = why.split_once(": ").map_or(why, |(kind, _)| kind);
+        let kind = kind.split_once("; ").map_or(kind, |(kind, _)| kind);
         let lately = streak.lines.get(kind).is_some_and(|at| now.duration_since(*at) < LINE_EVERY);
         if !lately {
             streak.lines.insert(kind.to_owned(), now);
@@ -59,7 +60,9 @@ mod tests {
         assert!(failing.failed(&a, "answered 503: request 1", at(0)));
         assert!(!failing.failed(&a, "answered 503: request 2", at(59)));
         assert!(failing.failed(&a, "no connection: refused", at(59)));
-        assert!(failing.failed(&b, "answered 503", at(59)));
+        assert!(failing.failed(&b, "http://g:9091/a answered 503: request 4", at(59)));
+        assert!(!failing.failed(&b, "http://g:9091/a answered 503; wait", at(59)));
+        assert!(failing.failed(&b, "http://g:9091/a answered 500", at(59)));
         assert!(failing.failed(&a, "answered 503: request 3", at(60)));
         assert_eq!((failing.recovered(&a), failing.recovered(&a)), (Some(4), None));
         assert!(failing.failed(&a, "answered 503", at(61)));

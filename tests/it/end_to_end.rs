@@ -15,7 +15,7 @@ use crate::servers::{
 };
 
 /// Names that break whoever builds text by hand.
-const HOSTILE: [&str; 8] = [
+pub const HOSTILE: [&str; 8] = [
     "quo\"te",
     "back\\slash",
     "new\nline",

@@ -13,6 +13,7 @@ mod end_to_end;
 mod metrics_docs;
 mod page;
 mod program;
+mod pushgateway;
 mod receiver;
 mod remote_rig;
 mod servers;

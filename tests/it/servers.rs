@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use api::Api;
 pub use api::{Found, Labels};
-use process::Process;
+use process::{Process, Ready};
 pub use scrape::scrapes;
 
 /// Which release of a server.
@@ -224,8 +224,15 @@ pub struct Pushgateway {
 impl Pushgateway {
     /// Starts one, with more arguments, such as `--web.enable-admin-api`.
     pub async fn start(suite: Suite, extra: &[&str]) -> Self {
+        Self::start_answering(suite, extra, 200).await
+    }
+
+    /// As `start`, where a plain GET of `/-/ready` is answered with this status once it serves: 401 where users are
+    /// configured, 400 where it speaks TLS, 404 behind a route prefix.
+    pub async fn start_answering(suite: Suite, extra: &[&str], status: u16) -> Self {
         let program = suite.program("prometheus-pushgateway");
-        let process = Process::start(program, "/-/ready", |port, folder| {
+        let ready = Ready { path: "/-/ready", status };
+        let process = Process::start_until(program, ready, |port, folder| {
             let mut arguments = vec![
                 format!("--web.listen-address=127.0.0.1:{port}"),
                 format!("--persistence.file={}", folder.join("pushgateway.data").display()),
@@ -252,6 +259,16 @@ impl Pushgateway {
     /// The page that a Prometheus scrapes.
     pub async fn metrics(&self) -> String {
         self.api.text("/metrics", &[]).await
+    }
+
+    /// Ends the gateway at once: what it has not yet written is lost, its port refuses from now on.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Sends it a signal by its name: after `STOP` it takes connections and never answers, until `CONT`.
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
     }
 
     /// Stops the gateway in good order: its port refuses from now on, its data stays.

@@ -48,7 +48,6 @@ impl Group<'_> {
         // An explicit empty `instance` collides with its absence and stops every push to the gateway.
         let instance = (!self.instance.is_empty()).then_some(("instance", self.instance));
         let configured = self.grouping.iter().map(|(name, value)| (name.as_str(), &**value));
-        let configured = configured.filter(|(name, _)| own.is_none_or(|(own, _)| own != *name));
         for (name, value) in instance.into_iter().chain(configured).chain(own) {
             path.push_str(&segment(name, value));
         }
@@ -78,9 +77,9 @@ fn segment(name: &str, value: &str) -> String {
     }
 }
 
-/// Whether our series carry a label of this name.
+/// Whether a grouping label of this name would make our series, or our groups, equal.
 pub(super) fn is_ours(label: &str) -> bool {
-    OUR_LABELS.contains(&label)
+    OUR_LABELS.contains(&label) || label == COMPONENT.0
 }
 
 /// Whether a metric's name is one that the gateway keeps for itself.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::plan::Plan;
@@ -17,12 +17,54 @@ const LONGEST_DELAY: Duration = Duration::from_secs(30);
 /// A gateway that refuses us is asked again after this, or with the next batch.
 const PARKED: Duration = Duration::from_secs(300);
 
-/// What comes after a try.
+/// What comes after a try that failed.
 enum Next {
-    /// Nothing until there is a newer batch.
+    /// Nothing until there is a newer batch of the source.
     Wait,
-    /// The same again after a delay.
+    /// The same again after a delay, or a newer batch of the source before.
     Again(Duration),
+    /// Nothing at all for so long: the gateway has asked for it.
+    Pause(Duration),
+}
+
+/// What is known of one source's group.
+#[derive(Default)]
+struct Progress {
+    /// What the gateway holds, as far as is known.
+    delivered: Option<Arc<Batch>>,
+    /// The batch that was last sent, whatever came of it.
+    tried: Option<Arc<Batch>>,
+    /// When it is sent again.
+    again: Option<Instant>,
+    /// Before this nothing is sent.
+    paused: Option<Instant>,
+}
+
+impl Progress {
+    /// From when on `batch` may be sent; never, where it is done with.
+    fn due(&self, batch: &Arc<Batch>, now: Instant) -> Option<Instant> {
+        let tried = self.tried.as_ref().is_some_and(|tried| Arc::ptr_eq(tried, batch));
+        let due = if tried { self.again? } else { now };
+        Some(due.max(self.paused.unwrap_or(now)))
+    }
+
+    fn ended(&mut self, batch: Arc<Batch>, outcome: Result<(), Failure>) {
+        let now = Instant::now();
+        (self.again, self.paused) = (None, None);
+        match outcome {
+            Ok(()) => self.delivered = Some(batch.clone()),
+            Err(Failure { next, is_answered }) => {
+                // Without an answer nothing is known: the gateway may have started anew, without our group.
+                self.delivered = self.delivered.take().filter(|_| is_answered);
+                match next {
+                    Next::Wait => {}
+                    Next::Again(delay) => self.again = Some(now + delay),
+                    Next::Pause(delay) => (self.again, self.paused) = (Some(now), Some(now + delay)),
+                }
+            }
+        }
+        self.tried = Some(batch);
+    }
 }
 
 /// Keeps one source's group as its latest batch says.
@@ -34,31 +76,32 @@ pub(super) async fn keep(
     abort: CancellationToken,
 ) {
     let mut delays = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
-    let (mut delivered, mut tried): (Option<Arc<Batch>>, Option<Arc<Batch>>) = (None, None);
+    let mut progress = Progress::default();
     loop {
         // Read before the batch is looked at: a stop that comes later still finds it pushed.
         let last = stop.is_cancelled();
         let newest = latest.borrow_and_update().get(&source).cloned();
-        let mut next = Next::Wait;
-        if let Some(batch) = newest.filter(|batch| !is(tried.as_ref(), batch)) {
-            let push = attempt(&pusher, &source, delivered.as_deref(), &batch, &mut delays);
-            let outcome = tokio::select! {
-                outcome = push => outcome,
-                () = abort.cancelled() => return,
-            };
-            match outcome {
-                Ok(()) => (delivered, tried) = (Some(batch.clone()), Some(batch)),
-                Err(Next::Wait) => tried = Some(batch),
-                Err(again) => next = again,
+        let now = Instant::now();
+        let due = newest.and_then(|batch| Some((progress.due(&batch, now)?, batch)));
+        let wake = match due {
+            Some((due, batch)) if last || due <= now => {
+                let push = attempt(&pusher, &source, progress.delivered.as_deref(), &batch, &mut delays);
+                let outcome = tokio::select! {
+                    outcome = push => outcome,
+                    () = abort.cancelled() => return,
+                };
+                progress.ended(batch.clone(), outcome);
+                progress.due(&batch, now)
             }
-        }
+            due => due.map(|(due, _)| due),
+        };
         if last {
             return;
         }
         let delay = async {
-            match next {
-                Next::Again(delay) => sleep(delay).await,
-                Next::Wait => std::future::pending().await,
+            match wake {
+                Some(wake) => sleep_until(wake).await,
+                None => std::future::pending().await,
             }
         };
         tokio::select! {
@@ -70,8 +113,10 @@ pub(super) async fn keep(
     }
 }
 
-fn is(one: Option<&Arc<Batch>>, other: &Arc<Batch>) -> bool {
-    one.is_some_and(|one| Arc::ptr_eq(one, other))
+/// A try that failed.
+struct Failure {
+    next: Next,
+    is_answered: bool,
 }
 
 /// One try, and what it means told once.
@@ -81,7 +126,7 @@ async fn attempt(
     delivered: Option<&Batch>,
     batch: &Batch,
     delays: &mut Backoff,
-) -> Result<(), Next> {
+) -> Result<(), Failure> {
     let plan = Plan::of(delivered, batch);
     let error = match pusher.push(source, &plan).await {
         Ok(()) => {
@@ -93,26 +138,31 @@ async fn attempt(
     pusher.failed(source);
     let samples = plan.samples();
     let why = error.explained();
-    match error {
-        PushError::Http { .. } | PushError::Busy { .. } => {
-            let asked = if let PushError::Busy { wait, .. } = error { wait } else { None };
-            let delay = asked.unwrap_or_else(|| delays.next_delay());
+    let is_answered = !matches!(error, PushError::Http { .. });
+    let next = match error {
+        PushError::Http { .. } | PushError::Busy { wait: None, .. } => {
+            let delay = delays.next_delay();
             pusher.telemetry.retrying(&pusher.sink, samples, &why, delay);
-            Err(Next::Again(delay))
+            Next::Again(delay)
+        }
+        PushError::Busy { wait: Some(delay), .. } => {
+            pusher.telemetry.retrying(&pusher.sink, samples, &why, delay);
+            Next::Pause(delay)
         }
         PushError::Parked { next_step, status, at } => {
             let why = format!("{at} answered {status}");
             pusher.telemetry.parked(&pusher.sink, &why, next_step, PARKED);
-            Err(Next::Again(PARKED))
+            Next::Again(PARKED)
         }
         PushError::Refused { .. }
         | PushError::ReservedName(_)
         | PushError::GroupingClash(_)
         | PushError::Deadline => {
             pusher.telemetry.dropped(&pusher.sink, samples, "refused", &why);
-            Err(Next::Wait)
+            Next::Wait
         }
-    }
+    };
+    Err(Failure { next, is_answered })
 }
 
 /// Pushes one batch until it is taken, refused, or the deadline.

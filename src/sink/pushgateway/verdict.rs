@@ -45,7 +45,12 @@ pub(super) fn of(status: u16, text: &str) -> Verdict {
 }
 
 fn bad_request(text: &str) -> &'static str {
-    if text.contains("was collected before with the same name and label values") {
+    // The gateway's own series, twice or unreadable: no pusher's are taken any more.
+    let is_poisoned = ["\"push_time_seconds\"", "\"push_failure_time_seconds\""];
+    if is_poisoned.iter().any(|name| text.contains(name)) {
+        "a group of another pusher breaks the whole gateway: delete the group that was pushed with an empty \
+         instance or with a value that is no UTF-8"
+    } else if text.contains("was collected before with the same name and label values") {
         "another group of this gateway has the same series: give each pusher its own instance or grouping"
     } else if text.contains("is not a ") {
         "another group of this gateway has this metric with another type: delete that group or rename its metric"
@@ -53,6 +58,8 @@ fn bad_request(text: &str) -> &'static str {
         "the gateway speaks https: write https:// in url"
     } else if text.contains("inconsistent with existing metrics") {
         "the gateway holds something that contradicts it: look at its own page for groups with a failed push"
+    } else if text.trim().is_empty() {
+        "it gave no reason: write https:// in url if the gateway speaks it, else look at its own log"
     } else {
         "look at the gateway's own log and page; the next cycle is pushed anyway"
     }

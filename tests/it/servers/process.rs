@@ -21,15 +21,31 @@ pub(super) struct Process {
     program: PathBuf,
     arguments: Vec<String>,
     url: String,
-    ready_path: &'static str,
+    ready: Ready,
     folder: TempDir,
 }
 
+/// What a server answers once it serves.
+#[derive(Clone, Copy)]
+pub(super) struct Ready {
+    pub(super) path: &'static str,
+    pub(super) status: u16,
+}
+
 impl Process {
-    /// Starts `program` with the arguments that are made for a port and a folder; returns once `ready_path` answers.
+    /// Starts `program` with the arguments that are made for a port and a folder; returns once `path` answers 200.
     pub(super) async fn start(
         program: PathBuf,
-        ready_path: &'static str,
+        path: &'static str,
+        arguments: impl Fn(u16, &Path) -> Vec<String>,
+    ) -> Self {
+        Self::start_until(program, Ready { path, status: 200 }, arguments).await
+    }
+
+    /// As `start`, for a server that answers otherwise when it is ready.
+    pub(super) async fn start_until(
+        program: PathBuf,
+        ready: Ready,
         arguments: impl Fn(u16, &Path) -> Vec<String>,
     ) -> Self {
         let mut last_log = String::new();
@@ -38,8 +54,7 @@ impl Process {
             let port = free_port();
             let arguments = arguments(port, folder.path());
             let url = format!("http://127.0.0.1:{port}");
-            let mut process =
-                Self { child: None, program: program.clone(), arguments, url, ready_path, folder };
+            let mut process = Self { child: None, program: program.clone(), arguments, url, ready, folder };
             match process.spawn().await {
                 Ok(()) => return process,
                 // Between the choice of a port and the server's own bind somebody else may take it.
@@ -58,18 +73,34 @@ impl Process {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
-    /// Ends the server in good order, so that all that it has answered for is kept.
-    pub(super) async fn stop(&mut self) {
-        let Some(child) = &mut self.child else { return };
+    /// Sends a signal by its name, such as `STOP`.
+    pub(super) fn signal(&self, name: &str) {
+        let child = self.child.as_ref().expect("a server that runs");
         // The shell's own kill: std can only kill at once, which loses what a server holds in memory.
-        let terminate = format!("kill -TERM {}", child.id());
-        let sent = Command::new("sh").args(["-c", &terminate]).status();
+        let command = format!("kill -{name} {}", child.id());
+        let sent = Command::new("sh").args(["-c", &command]).status();
         assert!(
             sent.is_ok_and(|status| status.success()),
             "{} has ended by itself:\n{}",
             self.url,
             self.log()
         );
+    }
+
+    /// Ends the server at once: what it has not written to disk is lost.
+    pub(super) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("a child of ours");
+            child.wait().expect("a child of ours");
+        }
+    }
+
+    /// Ends the server in good order, so that all that it has answered for is kept.
+    pub(super) async fn stop(&mut self) {
+        if self.child.is_none() {
+            return;
+        }
+        self.signal("TERM");
         let started = Instant::now();
         while let Some(child) = &mut self.child {
             if let Ok(Some(_status)) = child.try_wait() {
@@ -109,11 +140,11 @@ impl Process {
             .timeout(Duration::from_secs(5))
             .build()
             .expect("a client without options");
-        let ready = format!("{}{}", self.url, self.ready_path);
+        let ready = format!("{}{}", self.url, self.ready.path);
         let started = Instant::now();
         loop {
             let answered =
-                matches!(client.get(&ready).send().await, Ok(answer) if answer.status().is_success());
+                matches!(client.get(&ready).send().await, Ok(answer) if answer.status() == self.ready.status);
             let child = self.child.as_mut().expect("set above");
             if let Ok(Some(status)) = child.try_wait() {
                 return Err(format!("{status}\n{}", self.log()));
