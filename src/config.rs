@@ -2,11 +2,14 @@
 //! out. Order: defaults < file < environment < flags. Never: I/O other than reading the files that are
 //! named, and never a value that is only half checked.
 
+mod accounts;
+mod endpoints;
 mod env;
 mod error;
 mod file;
+mod gateways;
+mod http;
 mod resolve;
-mod sinks;
 mod types;
 mod value;
 

@@ -8,21 +8,14 @@ use serde_saphyr::Spanned;
 use url::Url;
 
 use super::env::Variables;
-use super::file::{self, AccountBlock, File, Foreign, OneOrMany, Typed};
-use super::types::{
-    Account, Auth, Config, FleetLabels, HttpSettings, Log, LogFormat, LogLevel, Proxy, QueueDir,
-    QueueSettings, TlsSettings, Web,
-};
+use super::file::{self, File, Foreign, Typed};
+use super::types::{Config, FleetLabels, Log, LogFormat, LogLevel, Proxy, QueueDir, QueueSettings, Web};
 use super::value::{Place, Setting};
 use super::{ConfigError, Overrides};
 use crate::sample::{LabelName, Labels, Text};
 
-const DEFAULT_API: &str = "https://api.balena-cloud.com";
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 const DEFAULT_STALE_AFTER: Duration = Duration::from_secs(300);
-/// The API's own statement time-out is 60 s.
-const API_TIMEOUT: Duration = Duration::from_secs(60);
-const API_BODY: u64 = 512 << 20;
 const DEFAULT_SAMPLES: usize = 2_000;
 
 /// What is read from.
@@ -168,98 +161,6 @@ impl Resolver<'_> {
         }
     }
 
-    fn accounts(
-        &mut self,
-        blocks: Option<OneOrMany<Spanned<AccountBlock>>>,
-        interval: Duration,
-        interval_wins: bool,
-    ) -> Result<Vec<Account>, ConfigError> {
-        let mut blocks = blocks.map(|blocks| blocks.0).unwrap_or_default().into_iter();
-        let block = blocks.next().map(|block| block.value).unwrap_or_default();
-        if let Some(second) = blocks.next() {
-            let place = file::place(self.path, "balena", &second);
-            return Err(unsupported(
-                place,
-                "several accounts are not supported yet; run one process for each",
-            ));
-        }
-        if let Some(mode) = self.typed("balena.mode", block.mode).filter(|mode| mode.text != "rows") {
-            return Err(mode.error("only the mode rows is supported; leave it out"));
-        }
-        let name = self.typed("balena.name", block.name);
-        let url = self.balena("API_URL", "balena.url", block.url)?;
-        let version = self.balena("API_VERSION", "balena.api_version", block.api_version)?;
-        let ca_file = self.balena("CA_FILE", "balena.ca_file", block.ca_file)?;
-        let allow_http = self.balena("ALLOW_HTTP", "balena.allow_http", block.allow_http)?;
-        let own_interval =
-            self.typed("balena.interval", block.interval).map(|every| every.seconds()).transpose()?;
-        let timeout =
-            self.typed("balena.timeout", block.timeout).map(|timeout| timeout.duration()).transpose()?;
-        let max_body_size = self.typed("balena.max_body_size", block.max_body_size);
-        let include = self.patterns("FLEETS_INCLUDE", "balena.fleets.include", block.fleets.include)?;
-        let exclude = self.patterns("FLEETS_EXCLUDE", "balena.fleets.exclude", block.fleets.exclude)?;
-        let allow_http = allow_http.map_or(Ok(false), |allow| allow.boolean())?;
-        let url = match url {
-            Some(setting) => api_url(&setting, allow_http)?,
-            None => Url::parse(DEFAULT_API).map_err(|error| wrong(&Place::Flag("balena.url"), error))?,
-        };
-        if let Some(setting) = version.as_ref().filter(|setting| setting.text.trim() != "v7") {
-            return Err(setting.error("only v7 is supported; leave it out"));
-        }
-        let proxy = self.proxy("balena.proxy_url", block.proxy_url, None)?;
-        let (value, from_file) = match (self.variables.balena("TOKEN")?, self.variables.balena("TOKEN_FILE")?)
-        {
-            (None, None) => {
-                (self.typed("balena.token", block.token), self.typed("balena.token_file", block.token_file))
-            }
-            found => found,
-        };
-        let Some(credentials) = one_secret(value, from_file)? else { return Ok(Vec::new()) };
-        let tls = TlsSettings {
-            ca_file: ca_file.map(|setting| setting.readable()).transpose()?,
-            ..TlsSettings::default()
-        };
-        Ok(vec![Account {
-            name: name.map_or(Ok("balena".into()), |name| name.filled().map(Text::from))?,
-            url,
-            api_version: "v7".into(),
-            interval: own_interval.filter(|_| !interval_wins).unwrap_or(interval),
-            include,
-            exclude,
-            max_body_size: max_body_size.map_or(Ok(API_BODY), |setting| setting.size())?,
-            http: HttpSettings {
-                auth: Auth::Header { scheme: "Bearer".into(), credentials },
-                tls,
-                proxy,
-                headers: Vec::new(),
-                timeout: timeout.unwrap_or(API_TIMEOUT),
-            },
-        }])
-    }
-
-    fn balena(&self, name: &str, key: &'static str, typed: Typed) -> Result<Option<Setting>, ConfigError> {
-        Ok(self.variables.balena(name)?.or_else(|| self.typed(key, typed)))
-    }
-
-    fn patterns(
-        &self,
-        name: &str,
-        key: &'static str,
-        typed: Vec<Spanned<String>>,
-    ) -> Result<Vec<glob::Pattern>, ConfigError> {
-        let settings: Vec<Setting> = match self.variables.balena(name)? {
-            Some(setting) => setting.list(),
-            None => typed.into_iter().filter_map(|one| self.typed(key, Some(one))).collect(),
-        };
-        let pattern = |setting: &Setting| {
-            glob::Pattern::new(setting.filled()?).map_err(|error| {
-                setting
-                    .error(format_args!("{:?} is no pattern ({error}); write it like acme/*", setting.text))
-            })
-        };
-        settings.iter().map(pattern).collect()
-    }
-
     /// `proxy_url`, or the proxy that the environment names.
     pub(super) fn proxy(
         &self,
@@ -319,28 +220,6 @@ fn flag(name: &'static str, text: &Option<String>) -> Option<Setting> {
     Some(Setting { text: text.clone()?, place: Place::Flag(name) })
 }
 
-/// The API's address: plain http only where nobody listens in.
-fn api_url(setting: &Setting, allow_http: bool) -> Result<Url, ConfigError> {
-    let url = setting.url()?;
-    if url.query().is_some() {
-        return Err(
-            setting.error("has a query (?…); give the API's own address, like https://api.balena-cloud.com")
-        );
-    }
-    let loopback = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() == "http" && !loopback && !allow_http {
-        return Err(setting.error(
-            "is plain http, which shows the token to everyone on the way; write https:// or set BALENA_ALLOW_HTTP=true",
-        ));
-    }
-    Ok(url)
-}
-
 /// A secret that stands in one of two places.
 pub(super) fn one_secret(
     value: Option<Setting>,
@@ -385,4 +264,15 @@ pub(super) fn refuse(
         Some(block) => Err(unsupported(file::place(path, key, block), way_out)),
         None => Ok(()),
     }
+}
+
+pub(super) fn twice(block: &str, name: &str, place: &Place) -> ConfigError {
+    wrong(place, format_args!("a second entry of {block} is named {name:?}; give each a name of its own"))
+}
+
+/// A URL as it may be shown.
+pub(super) fn shown(url: &Url) -> Text {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.as_str().trim_end_matches('/').into()
 }
