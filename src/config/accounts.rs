@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde_saphyr::Spanned;
 use url::Url;
 
 use super::ConfigError;
-use super::file::{self, AccountBlock, OneOrMany, Typed};
-use super::resolve::{Resolver, one_secret, unsupported, wrong};
+use super::block::{Placed, Typed};
+use super::file::AccountBlock;
+use super::resolve::{Resolver, one_secret, wrong};
 use super::types::{Account, Auth, HttpSettings, TlsSettings};
 use super::value::{Place, Setting};
 use crate::sample::Text;
@@ -20,34 +20,29 @@ const BODY: u64 = 512 << 20;
 impl Resolver<'_> {
     pub(super) fn accounts(
         &mut self,
-        blocks: Option<OneOrMany<Spanned<AccountBlock>>>,
+        blocks: Vec<Placed<AccountBlock>>,
         interval: Duration,
         interval_wins: bool,
     ) -> Result<Vec<Account>, ConfigError> {
-        let mut blocks = blocks.map(|blocks| blocks.0).unwrap_or_default().into_iter();
+        let mut blocks = blocks.into_iter();
         let block = blocks.next().map(|block| block.value).unwrap_or_default();
         if let Some(second) = blocks.next() {
-            let place = file::place(self.path, "balena", &second);
-            return Err(unsupported(
-                place,
-                "several accounts are not supported yet; run one process for each",
-            ));
+            let what = "several accounts are not supported yet; run one process for each";
+            return Err(wrong(&second.place, what));
         }
-        if let Some(mode) = self.typed("balena.mode", block.mode).filter(|mode| mode.text != "rows") {
+        if let Some(mode) = block.mode.filter(|mode| mode.text != "rows") {
             return Err(mode.error("only the mode rows is supported; leave it out"));
         }
-        let name = self.typed("balena.name", block.name);
-        let url = self.balena("API_URL", "balena.url", block.url)?;
-        let version = self.balena("API_VERSION", "balena.api_version", block.api_version)?;
-        let ca_file = self.balena("CA_FILE", "balena.ca_file", block.ca_file)?;
-        let allow_http = self.balena("ALLOW_HTTP", "balena.allow_http", block.allow_http)?;
-        let own_interval =
-            self.typed("balena.interval", block.interval).map(|every| every.seconds()).transpose()?;
-        let timeout =
-            self.typed("balena.timeout", block.timeout).map(|timeout| timeout.duration()).transpose()?;
-        let max_body_size = self.typed("balena.max_body_size", block.max_body_size);
-        let include = self.patterns("FLEETS_INCLUDE", "balena.fleets.include", block.fleets.include)?;
-        let exclude = self.patterns("FLEETS_EXCLUDE", "balena.fleets.exclude", block.fleets.exclude)?;
+        let name = block.name;
+        let url = self.balena("API_URL", block.url)?;
+        let version = self.balena("API_VERSION", block.api_version)?;
+        let ca_file = self.balena("CA_FILE", block.ca_file)?;
+        let allow_http = self.balena("ALLOW_HTTP", block.allow_http)?;
+        let own_interval = block.interval.map(|every| every.seconds()).transpose()?;
+        let timeout = block.timeout.map(|timeout| timeout.duration()).transpose()?;
+        let max_body_size = block.max_body_size;
+        let include = self.patterns("FLEETS_INCLUDE", block.fleets.include)?;
+        let exclude = self.patterns("FLEETS_EXCLUDE", block.fleets.exclude)?;
         let allow_http = allow_http.map_or(Ok(false), |allow| allow.boolean())?;
         let url = match url {
             Some(setting) => api_url(&setting, allow_http)?,
@@ -56,17 +51,15 @@ impl Resolver<'_> {
         if let Some(setting) = version.as_ref().filter(|setting| setting.text.trim() != "v7") {
             return Err(setting.error("only v7 is supported; leave it out"));
         }
-        let proxy = self.proxy("balena.proxy_url", block.proxy_url, None)?;
+        let proxy = self.proxy(block.proxy_url, None)?;
         let (value, from_file) = match (self.variables.balena("TOKEN")?, self.variables.balena("TOKEN_FILE")?)
         {
-            (None, None) => {
-                (self.typed("balena.token", block.token), self.typed("balena.token_file", block.token_file))
-            }
+            (None, None) => (block.token, block.token_file),
             found => found,
         };
         let Some(credentials) = one_secret(value, from_file)? else { return Ok(Vec::new()) };
         let tls = TlsSettings {
-            ca_file: ca_file.map(|setting| setting.readable()).transpose()?,
+            ca_file: ca_file.map(|setting| setting.pem("CERTIFICATE")).transpose()?,
             ..TlsSettings::default()
         };
         Ok(vec![Account {
@@ -87,24 +80,21 @@ impl Resolver<'_> {
         }])
     }
 
-    fn balena(&self, name: &str, key: &'static str, typed: Typed) -> Result<Option<Setting>, ConfigError> {
-        Ok(self.variables.balena(name)?.or_else(|| self.typed(key, typed)))
+    fn balena(&self, name: &str, typed: Typed) -> Result<Option<Setting>, ConfigError> {
+        Ok(self.variables.balena(name)?.or(typed))
     }
 
-    fn patterns(
-        &self,
-        name: &str,
-        key: &'static str,
-        typed: Vec<Spanned<String>>,
-    ) -> Result<Vec<glob::Pattern>, ConfigError> {
+    fn patterns(&self, name: &str, typed: Vec<Typed>) -> Result<Vec<glob::Pattern>, ConfigError> {
         let settings: Vec<Setting> = match self.variables.balena(name)? {
             Some(setting) => setting.list(),
-            None => typed.into_iter().filter_map(|one| self.typed(key, Some(one))).collect(),
+            None => typed.into_iter().flatten().collect(),
         };
         let pattern = |setting: &Setting| {
             glob::Pattern::new(setting.filled()?).map_err(|error| {
-                setting
-                    .error(format_args!("{:?} is no pattern ({error}); write it like acme/*", setting.text))
+                setting.error(format_args!(
+                    "{:?} is no pattern ({}); write it like acme/*",
+                    setting.text, error.msg
+                ))
             })
         };
         settings.iter().map(pattern).collect()
@@ -127,7 +117,7 @@ fn api_url(setting: &Setting, allow_http: bool) -> Result<Url, ConfigError> {
     };
     if url.scheme() == "http" && !loopback && !allow_http {
         return Err(setting.error(
-            "is plain http, which shows the token to everyone on the way; write https:// or set BALENA_ALLOW_HTTP=true",
+            "is plain http, which shows the token to everyone on the way; write https://, or set BALENA_ALLOW_HTTP=true or balena.allow_http",
         ));
     }
     Ok(url)
