@@ -7,6 +7,7 @@
 
 mod accepted;
 mod addresses;
+mod document;
 mod files;
 mod flags;
 mod keys;
