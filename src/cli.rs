@@ -44,10 +44,10 @@ pub(crate) type Environment = BTreeMap<String, String>;
 /// The whole program.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    // A variable that is no UTF-8 is none of ours.
-    let environment: Environment = std::env::vars_os()
-        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-        .collect();
+    let environment = match environment() {
+        Ok(environment) => environment,
+        Err(error) => return fail(Exit::Usage, error).into(),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Failed, format_args!("the runtime does not start: {error}")).into(),
@@ -56,6 +56,24 @@ pub fn main() -> ExitCode {
     // A request that outlives the grace must not hold the process.
     runtime.shutdown_background();
     exit.into()
+}
+
+/// The environment, without what is no text and none of ours.
+fn environment() -> Result<Environment, String> {
+    let mut all = Environment::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => {
+                all.insert(name, value);
+            }
+            Err(_) if config::is_variable(&name) => {
+                return Err(format!("{name}: is not UTF-8 text; set it anew, or remove it"));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(all)
 }
 
 async fn dispatch(args: Args, environment: Environment) -> Exit {

@@ -1,5 +1,9 @@
 //! Variables that cannot be meant.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
+
 use super::{Case, SECRET, refused};
 
 const SUB_VARIABLES: [&str; 2] = ["PUSHGATEWAY_URL", "REMOTE_WRITE_URL"];
@@ -144,4 +148,24 @@ refused! {
     a_tenant_twice:
         Case::variables(&[("REMOTE_WRITE_TENANT", "a"), ("REMOTE_WRITE_HEADERS", "x-scope-orgid=b")])
         => "fleetpush: REMOTE_WRITE_TENANT: the header X-Scope-OrgID is set twice; keep one of them";
+}
+
+#[test]
+fn a_variable_of_ours_that_is_no_text_is_refused_and_others_do_not_matter() {
+    let output = Command::new(env!("CARGO_BIN_EXE_fleetpush"))
+        .arg("--config.check")
+        .env_clear()
+        .env("BALENA_TOKEN", OsStr::from_bytes(b"hunter2\xff"))
+        .output()
+        .expect("the binary was built for these tests");
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(said, "fleetpush: BALENA_TOKEN: is not UTF-8 text; set it anew, or remove it\n");
+    let output = Command::new(env!("CARGO_BIN_EXE_fleetpush"))
+        .arg("--config.check")
+        .env_clear()
+        .env("SOMETHING_ELSE", OsStr::from_bytes(b"\xff"))
+        .output()
+        .expect("the binary was built for these tests");
+    assert_eq!(output.status.code(), Some(0));
 }
