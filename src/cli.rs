@@ -46,10 +46,7 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     let environment = match environment() {
         Ok(environment) => environment,
-        Err(name) => {
-            return fail(Exit::Usage, format_args!("{name} is not UTF-8; write its value as UTF-8 text"))
-                .into();
-        }
+        Err(error) => return fail(Exit::Usage, error).into(),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -61,17 +58,18 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
-/// The variables as they are now; those of others may hold any bytes.
-///
-/// # Errors
-/// The name of one of ours that is no UTF-8: left out, it would be another label or another password.
+/// The environment, without what is no text and none of ours.
 fn environment() -> Result<Environment, String> {
     let mut all = Environment::new();
     for (name, value) in std::env::vars_os() {
         let Ok(name) = name.into_string() else { continue };
         match value.into_string() {
-            Ok(value) => drop(all.insert(name, value)),
-            Err(_) if config::is_ours(&name) => return Err(name),
+            Ok(value) => {
+                all.insert(name, value);
+            }
+            Err(_) if config::is_variable(&name) => {
+                return Err(format!("{name}: is not UTF-8 text; set it anew, or remove it"));
+            }
             Err(_) => {}
         }
     }

@@ -2,17 +2,24 @@
 //! out. Order: defaults < file < environment < flags. Never: I/O other than reading the files that are
 //! named, and never a value that is only half checked.
 
+mod accounts;
+mod block;
+mod endpoints;
 mod env;
 mod error;
 mod file;
+mod foreign;
+mod gateways;
+mod http;
+mod labels;
 mod resolve;
-mod sinks;
 mod types;
 mod value;
+mod yaml;
 
 use std::collections::BTreeMap;
 
-pub use env::{VARIABLES, is_ours};
+pub use env::{VARIABLES, is_variable};
 pub use error::ConfigError;
 pub use types::{
     Account, Auth, Config, Endpoint, FleetLabels, Gateway, HttpSettings, Log, LogFormat, LogLevel,
@@ -52,11 +59,10 @@ pub fn load(
     host_name: &str,
 ) -> Result<Config, ConfigError> {
     let variables = env::Variables(environment);
-    let path = flags.config_file.clone();
-    let path = path.or_else(|| variables.get("FLEETPUSH_CONFIG_FILE").map(|setting| setting.text));
-    let file = path.as_deref().map_or(Ok(file::File::default()), file::read)?;
-    let path = path.unwrap_or_default();
-    let resolver = resolve::Resolver { path: &path, variables, flags, host_name, warnings: Vec::new() };
+    let path = resolve::flag("--config.file", &flags.config_file);
+    let path = path.or_else(|| variables.get("FLEETPUSH_CONFIG_FILE"));
+    let (file, warnings) = path.map_or_else(|| Ok(Default::default()), |path| file::read(path.filled()?))?;
+    let resolver = resolve::Resolver { variables, flags, host_name, warnings };
     resolver.config(file)
 }
 

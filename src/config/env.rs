@@ -82,7 +82,8 @@ impl Variables<'_> {
     /// Sentences about variables that look like ours and are not.
     pub(super) fn unknown(&self) -> Vec<String> {
         let looks_ours = |name: &str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-        let names = self.0.keys().filter(|name| looks_ours(name) && !is_ours(name) && !is_service_link(name));
+        let names =
+            self.0.keys().filter(|name| looks_ours(name) && !is_variable(name) && !is_service_link(name));
         names
             .map(|name| {
                 let hint = nearest(name, VARIABLES.iter().copied());
@@ -94,7 +95,7 @@ impl Variables<'_> {
 }
 
 /// Whether a variable of this name means something here.
-pub fn is_ours(name: &str) -> bool {
+pub fn is_variable(name: &str) -> bool {
     let twin = name.strip_prefix("FLEETPUSH_").filter(|rest| rest.starts_with("BALENA_"));
     VARIABLES.contains(&twin.unwrap_or(name))
 }

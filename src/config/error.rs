@@ -13,32 +13,26 @@ pub enum ConfigError {
         what: String,
     },
     /// The file cannot be read.
-    #[error("{path}: the configuration file cannot be read")]
+    #[error("{path}: the configuration file cannot be read ({}); look at its path and permissions", reason(.cause))]
     File {
         /// The file.
         path: String,
         /// Why.
-        #[source]
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file is larger than any configuration.
-    #[error("{path}: over {limit} bytes long; is this the configuration file?")]
+    #[error("{path}: over {} MiB long; is this the configuration file?", limit >> 20)]
     TooLong {
         /// The file.
         path: String,
         /// What is read at most.
         limit: u64,
     },
-    /// The file is no YAML, or has a key that is not known, or a value of another type.
-    #[error("{path}:{line}:{column}: {what}")]
-    Yaml {
-        /// The file.
-        path: String,
-        /// The line, from 1; 0 where it is not known.
-        line: u64,
-        /// The column, from 1; 0 where it is not known.
-        column: u64,
-        /// What is wrong.
-        what: String,
-    },
+}
+
+/// The system's own words without their number.
+pub(super) fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or_default();
+    words.to_lowercase()
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -11,11 +11,13 @@ use url::Url;
 use super::ConfigError;
 use super::types::Secret;
 
+const SCHEME: &str = "does not begin with http:// or https://";
+
 /// Where a setting stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In the file, with the key.
-    File { path: String, line: u64, column: u64, key: &'static str },
+    /// In the file, with the key, written with dots; none is the place itself.
+    File { path: String, line: usize, column: usize, key: String },
     /// In a variable.
     Variable(String),
     /// In a flag.
@@ -25,6 +27,7 @@ pub(super) enum Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Place::File { path, line, column, key } if key.is_empty() => write!(f, "{path}:{line}:{column}"),
             Place::File { path, line, column, key } => write!(f, "{path}:{line}:{column}: {key}"),
             Place::Variable(name) => f.write_str(name),
             Place::Flag(name) => f.write_str(name),
@@ -54,7 +57,7 @@ impl Setting {
 
     pub(super) fn duration(&self) -> Result<Duration, ConfigError> {
         match parse_duration(self.filled()?) {
-            Ok(Duration::ZERO) => Err(self.error("must be longer than 0")),
+            Ok(Duration::ZERO) => Err(self.error("must be longer than 0; write it like 60s")),
             Ok(duration) => Ok(duration),
             Err(error) => Err(self.error(error)),
         }
@@ -64,7 +67,7 @@ impl Setting {
     pub(super) fn seconds(&self) -> Result<Duration, ConfigError> {
         let text = self.filled()?;
         match text.parse() {
-            Ok(0) => Err(self.error("must be longer than 0")),
+            Ok(0) => Err(self.error("must be longer than 0; write it like 60s")),
             Ok(seconds) => Ok(Duration::from_secs(seconds)),
             Err(_) => self.duration(),
         }
@@ -96,7 +99,7 @@ impl Setting {
         match self.filled()? {
             "true" => Ok(true),
             "false" => Ok(false),
-            other => Err(self.error(format!("{other:?} is neither true nor false"))),
+            other => Err(self.error(format_args!("{other:?} is neither true nor false; write one of them"))),
         }
     }
 
@@ -140,30 +143,33 @@ impl Setting {
             None => text.to_socket_addrs().ok().and_then(|mut all| all.next()),
         };
         found.map(Some).ok_or_else(|| {
-            self.error(format!("{text:?} is not an address; write :8000, host:port, [::1]:8000 or off"))
+            let what = "is not an address, or its host is not known";
+            self.error(format_args!("{text:?} {what}; write :8000, 127.0.0.1:8000, [::1]:8000 or off"))
         })
     }
 
     /// An http(s) URL without userinfo and without a slash at its end.
     pub(super) fn url(&self) -> Result<Url, ConfigError> {
-        let text = self.filled()?;
+        let text = self.text.trim();
         // The text may hold a password, so that it is not shown.
-        let mut url = Url::parse(text).map_err(|error| {
-            self.error(format!("is not a URL ({error}); write it like https://host/path"))
+        let wrong = |what: &str| self.error(format_args!("{what}; write it like https://host/path"));
+        if text.is_empty() {
+            return Err(wrong("is empty"));
+        }
+        let mut url = Url::parse(text).map_err(|error| match error {
+            url::ParseError::RelativeUrlWithoutBase => wrong(SCHEME),
+            other => wrong(&format!("is not a URL ({other})")),
         })?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-            // `host:9091/path` parses too, with the host as its scheme.
-            return Err(
-                self.error("does not begin with http:// or https://; write it like https://host/path")
-            );
+        // `host:9091/path` parses too, with the host as its scheme.
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong(SCHEME));
         }
         if url.fragment().is_some() {
             return Err(self.error("has a fragment (#…), which is never sent; leave it out"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(
-                self.error("holds a user name or password; set them by basic_auth or the variables for it")
-            );
+            let what = "holds a user name or password; take them out, credentials have settings of their own";
+            return Err(self.error(what));
         }
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
@@ -172,14 +178,10 @@ impl Setting {
 
     /// A proxy's URL; userinfo is its credentials.
     pub(super) fn proxy(&self) -> Result<Url, ConfigError> {
-        let url = Url::parse(self.filled()?);
-        let url = url.map_err(|error| self.error(format_args!("is not a URL ({error})")))?;
-        match url.scheme() {
-            "http" | "https" => Ok(url),
-            other => {
-                Err(self
-                    .error(format_args!("has the scheme {other:?}; only http and https proxies are used")))
-            }
+        match Url::parse(self.filled()?) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+            // The text may hold a password, so that it is not shown.
+            _ => Err(self.error("is not the URL of an HTTP proxy; write it like http://proxy:3128")),
         }
     }
 
@@ -188,20 +190,27 @@ impl Setting {
         let text = self.filled()?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
         let path = text.trim_end_matches('/');
-        if path.is_empty() || !path.starts_with('/') || !path.chars().all(plain) || path.starts_with("/-/") {
-            return Err(
-                self.error(format_args!("{text:?} is not a path for metrics; write it like /metrics"))
-            );
+        if path.starts_with("/-/") {
+            let what = "is among the program's own paths (/-/healthy, /-/ready, /-/reload)";
+            return Err(self.error(format_args!("{text:?} {what}; write it like /metrics")));
+        }
+        if path.is_empty() || !path.starts_with('/') || !path.chars().all(plain) {
+            let what = "is not a path for metrics";
+            return Err(self.error(format_args!("{text:?} {what}; write it like /metrics")));
         }
         Ok(path.to_owned())
     }
 
-    /// A file that can be read now.
-    pub(super) fn readable(&self) -> Result<PathBuf, ConfigError> {
+    /// A PEM file with a part of this kind, such as `CERTIFICATE`.
+    pub(super) fn pem(&self, kind: &str) -> Result<PathBuf, ConfigError> {
         let path = self.path()?;
-        match std::fs::File::open(&path) {
-            Ok(_) => Ok(path),
-            Err(error) => Err(self.error(format_args!("cannot read {}: {error}", path.display()))),
+        match std::fs::read(&path) {
+            Ok(bytes) if is_pem(&bytes, kind) => Ok(path),
+            Ok(_) => {
+                let (path, kind) = (path.display(), kind.to_lowercase());
+                Err(self.error(format_args!("the file {path} has no {kind} in PEM form (-----BEGIN …)")))
+            }
+            Err(error) => Err(self.unreadable(&path, &error)),
         }
     }
 
@@ -209,8 +218,18 @@ impl Setting {
         self.filled().map(PathBuf::from)
     }
 
+    fn unreadable(&self, path: &Path, error: &std::io::Error) -> ConfigError {
+        let (path, why) = (path.display(), super::error::reason(error));
+        self.error(format_args!("cannot read {path} ({why}); look at its path and permissions"))
+    }
+
     pub(super) fn secret(&self) -> Result<Secret, ConfigError> {
-        Ok(Secret::Value(SecretString::from(self.filled()?)))
+        match self.filled()? {
+            text if text.chars().any(char::is_control) => {
+                Err(self.error("has a line break or another control character; a secret is one line"))
+            }
+            text => Ok(Secret::Value(SecretString::from(text))),
+        }
     }
 
     /// A file with a secret, which must be there and hold something.
@@ -218,24 +237,38 @@ impl Setting {
         let path = self.path()?;
         match std::fs::read_to_string(&path) {
             Ok(text) if text.trim().is_empty() => {
-                Err(self.error(format!("the file {} is empty; put the secret into it", path.display())))
+                let path = path.display();
+                Err(self.error(format_args!("the file {path} is empty; put the secret into it")))
+            }
+            Ok(text) if text.trim().chars().any(char::is_control) => {
+                let path = path.display();
+                Err(self.error(format_args!("the file {path} has several lines; a secret is one line")))
             }
             Ok(_) => Ok(Secret::File(path)),
-            Err(error) => Err(self.error(format!("cannot read {}: {error}", path.display()))),
+            Err(error) => Err(self.unreadable(&path, &error)),
         }
     }
 
     /// `name=value,…`.
-    pub(super) fn pairs(&self) -> Result<Vec<(String, String)>, ConfigError> {
-        let parts = self.text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    pub(super) fn pairs(&self) -> Result<Vec<(Setting, Setting)>, ConfigError> {
+        let of = |text: &str| Setting { text: text.trim().to_owned(), place: self.place.clone() };
+        let parts = self.text.split(',').filter(|part| !part.trim().is_empty());
         parts
             .map(|part| match part.split_once('=') {
-                Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+                Some((name, value)) => Ok((of(name), of(value))),
                 // The part may be half of a secret.
                 None => Err(self.error("has a part without `=`; write it like name=value,name=value")),
             })
             .collect()
     }
+}
+
+/// Whether there is a line that begins such a part; keys say of which sort they are, as in `EC PRIVATE KEY`.
+fn is_pem(bytes: &[u8], kind: &str) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().any(|line| {
+        line.trim().strip_prefix("-----BEGIN ").is_some_and(|rest| rest.ends_with(&format!("{kind}-----")))
+    })
 }
 
 /// A duration in Prometheus' grammar: `90s`, `1h30m`, `8d`; units from long to short, each once.

@@ -1,0 +1,140 @@
+//! Remote-write endpoints: the file's blocks and the one that the variables give.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::ConfigError;
+use super::block::Placed;
+use super::file::{EndpointBlock, QueueConfigBlock};
+use super::http::{auth, headers, tls};
+use super::resolve::{Resolver, env_twice, shown, twice, wrong};
+use super::types::{Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Retry};
+use super::value::{Place, Setting};
+use crate::sample::Text;
+
+/// Prometheus' own default.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const MIN_BACKOFF: Duration = Duration::from_millis(500);
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+const METADATA_EVERY: Duration = Duration::from_secs(60);
+const TENANT: &str = "X-Scope-OrgID";
+
+impl Resolver<'_> {
+    pub(super) fn endpoints(
+        &mut self,
+        blocks: Vec<Placed<EndpointBlock>>,
+        max_samples: usize,
+    ) -> Result<Vec<Endpoint>, ConfigError> {
+        let mut all = Vec::new();
+        let mut names = BTreeSet::new();
+        for block in blocks {
+            let place = block.place;
+            let endpoint = self.endpoint(block.value, &place, max_samples)?;
+            if !names.insert(endpoint.name.clone()) {
+                return Err(twice(&endpoint.name, &place));
+            }
+            all.push(endpoint);
+        }
+        match self.variables.get("REMOTE_WRITE_URL") {
+            Some(url) if names.contains("env") => Err(env_twice(&url)),
+            Some(url) => {
+                all.push(self.endpoint_of_variables(&url, max_samples)?);
+                Ok(all)
+            }
+            None => self.variables.orphan("REMOTE_WRITE").map_or(Ok(all), Err),
+        }
+    }
+
+    fn endpoint(
+        &mut self,
+        block: EndpointBlock,
+        place: &Place,
+        max_samples: usize,
+    ) -> Result<Endpoint, ConfigError> {
+        let url = block.url;
+        let url = url.ok_or_else(|| wrong(place, "has no url; add one"))?.url()?;
+        let name = block.name;
+        let timeout = block.remote_timeout;
+        let message = block.protobuf_message;
+        let send = block.metadata_config.send;
+        let every = block.metadata_config.send_interval;
+        let bearer = (block.bearer_token, block.bearer_token_file);
+        let from_environment = block.proxy_from_environment;
+        let http = HttpSettings {
+            auth: auth(block.basic_auth, block.authorization, bearer)?,
+            tls: tls(block.tls_config, block.proxy_url.is_some())?,
+            proxy: self.proxy(block.proxy_url, from_environment)?,
+            headers: headers(block.headers.0)?,
+            timeout: timeout.map_or(Ok(TIMEOUT), |timeout| timeout.duration())?,
+        };
+        let (retry, max_samples_per_send) = self.queue_config(block.queue_config, max_samples)?;
+        Ok(Endpoint {
+            name: name.map_or_else(|| Ok(shown(&url)), |name| name.filled().map(Text::from))?,
+            url,
+            protobuf_message: message
+                .map_or(Ok(ProtobufMessage::Auto), |setting| protobuf_message(&setting))?,
+            max_samples_per_send,
+            retry,
+            metadata: MetadataSettings {
+                send: send.map_or(Ok(true), |setting| setting.boolean())?,
+                every: every.map_or(Ok(METADATA_EVERY), |setting| setting.duration())?,
+            },
+            http,
+        })
+    }
+
+    fn endpoint_of_variables(&self, url: &Setting, max_samples: usize) -> Result<Endpoint, ConfigError> {
+        let get = |name: &str| self.variables.get(&format!("REMOTE_WRITE_{name}"));
+        let mut http = self.http_of_variables("REMOTE_WRITE", TIMEOUT)?;
+        let mut pairs = get("HEADERS").map_or(Ok(Vec::new()), |setting| setting.pairs())?;
+        if let Some(tenant) = get("TENANT") {
+            pairs.push((Setting { text: TENANT.into(), place: tenant.place.clone() }, tenant));
+        }
+        http.headers = headers(pairs)?;
+        Ok(Endpoint {
+            name: "env".into(),
+            url: url.url()?,
+            protobuf_message: get("PROTOBUF_MESSAGE")
+                .map_or(Ok(ProtobufMessage::Auto), |setting| protobuf_message(&setting))?,
+            max_samples_per_send: max_samples,
+            retry: Retry { min: MIN_BACKOFF, max: MAX_BACKOFF },
+            metadata: MetadataSettings { send: true, every: METADATA_EVERY },
+            http,
+        })
+    }
+
+    fn queue_config(
+        &mut self,
+        block: QueueConfigBlock,
+        max_samples: usize,
+    ) -> Result<(Retry, usize), ConfigError> {
+        let min = block.min_backoff;
+        let max = block.max_backoff;
+        let samples = block.max_samples_per_send;
+        let wanted = samples.as_ref().map_or(Ok(max_samples), Setting::count)?;
+        if let Some(setting) = samples.filter(|_| wanted > max_samples) {
+            self.warnings.push(format!(
+                "{}: {wanted} is more than queue.max_samples_per_send, so {max_samples} is used",
+                setting.place
+            ));
+        }
+        let lowest = min.as_ref().map_or(Ok(MIN_BACKOFF), Setting::duration)?;
+        let highest = max.as_ref().map_or(Ok(MAX_BACKOFF.max(lowest)), Setting::duration)?;
+        match max.filter(|_| highest < lowest) {
+            Some(setting) => {
+                Err(setting.error(format_args!("is shorter than min_backoff ({lowest:?}); make it longer")))
+            }
+            None => Ok((Retry { min: lowest, max: highest }, wanted.min(max_samples))),
+        }
+    }
+}
+
+fn protobuf_message(setting: &Setting) -> Result<ProtobufMessage, ConfigError> {
+    setting.choice(&[
+        ("auto", ProtobufMessage::Auto),
+        ("1.0", ProtobufMessage::V1),
+        ("2.0", ProtobufMessage::V2),
+        ("prometheus.WriteRequest", ProtobufMessage::V1),
+        ("io.prometheus.write.v2.Request", ProtobufMessage::V2),
+    ])
+}

@@ -1,0 +1,82 @@
+//! Keys of Prometheus' own that this program does not have: those that change nothing are accepted with a
+//! warning, so that a pasted block works; those that change data or security are refused with the way out.
+
+/// What becomes of a key of Prometheus'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Foreign {
+    /// Accepted, because of this.
+    Ignored(&'static str),
+    /// Refused, with what to do instead.
+    Refused(&'static str),
+}
+use Foreign::{Ignored, Refused};
+
+const SIGNED: Foreign =
+    Refused("not supported; use basic_auth or authorization, or a proxy that signs the requests");
+const VERSIONS: Foreign = Refused("not supported; TLS 1.2 and 1.3 are spoken, so leave it out");
+const USER: Foreign = Refused("not supported; write the name itself as username");
+const PROMETHEUS: Foreign = Refused("belongs in Prometheus' own file; remove it");
+
+/// Full keys, and those of `tls_config`, `basic_auth` and `authorization` without the block around them.
+const KEYS: &[(&str, Foreign)] = &[
+    ("remote_write.send_exemplars", Ignored("there are no exemplars")),
+    ("remote_write.send_native_histograms", Ignored("there are no histograms")),
+    ("remote_write.follow_redirects", Ignored("redirects are never followed; give the final URL")),
+    ("remote_write.enable_http2", Ignored("HTTP/1.1 is spoken")),
+    ("remote_write.round_robin_dns", Ignored("one connection is kept for each request in flight")),
+    ("remote_write.queue_config.capacity", Ignored("queue.max_size bounds the queue")),
+    ("remote_write.queue_config.min_shards", Ignored("requests go one after another, oldest first")),
+    ("remote_write.queue_config.max_shards", Ignored("requests go one after another, oldest first")),
+    ("remote_write.queue_config.batch_send_deadline", Ignored("every cycle is sent at once")),
+    ("remote_write.queue_config.retry_on_http_429", Ignored("429 is always tried again")),
+    ("remote_write.queue_config.sample_age_limit", Ignored("queue.max_age bounds the age")),
+    ("remote_write.metadata_config.max_samples_per_send", Ignored("metadata goes along with samples")),
+    ("remote_write.oauth2", SIGNED),
+    ("remote_write.sigv4", SIGNED),
+    ("remote_write.azuread", SIGNED),
+    ("remote_write.google_iam", SIGNED),
+    (
+        "remote_write.write_relabel_configs",
+        Refused("not supported yet; relabel at the receiver, or choose fleets by balena.fleets"),
+    ),
+    ("remote_write.http_headers", Refused("not supported; use headers")),
+    ("remote_write.no_proxy", Refused("not supported; set the variable NO_PROXY")),
+    ("remote_write.proxy_connect_header", Refused("not supported; remove it")),
+    ("tls_config.ca", Refused("not supported; write it into a file and name that as ca_file")),
+    ("tls_config.cert", Refused("not supported; write it into a file and name that as cert_file")),
+    ("tls_config.key", Refused("not supported; write it into a file and name that as key_file")),
+    ("tls_config.ca_ref", Refused("not supported; have it written into a file and name that as ca_file")),
+    ("tls_config.cert_ref", Refused("not supported; have it written into a file and name that as cert_file")),
+    ("tls_config.key_ref", Refused("not supported; have it written into a file and name that as key_file")),
+    ("tls_config.min_version", VERSIONS),
+    ("tls_config.max_version", VERSIONS),
+    ("basic_auth.username_file", USER),
+    ("basic_auth.username_ref", USER),
+    (
+        "basic_auth.password_ref",
+        Refused("not supported; have it written into a file and name that as password_file"),
+    ),
+    (
+        "authorization.credentials_ref",
+        Refused("not supported; have it written into a file and name that as credentials_file"),
+    ),
+    (
+        "global",
+        Refused("belongs in Prometheus' own file; here interval and external_labels stand at the top"),
+    ),
+    ("rule_files", PROMETHEUS),
+    ("alerting", PROMETHEUS),
+    ("remote_read", PROMETHEUS),
+    ("scrape_config_files", PROMETHEUS),
+    ("storage", PROMETHEUS),
+    ("tracing", PROMETHEUS),
+    ("otlp", PROMETHEUS),
+    ("runtime", PROMETHEUS),
+];
+
+/// What becomes of the key that is written so in full, with dots.
+pub(super) fn find(key: &str) -> Option<Foreign> {
+    let inner = key.split_once('.').map(|(_, inner)| inner).filter(|inner| inner.contains('.'));
+    let found = KEYS.iter().find(|(known, _)| *known == key || Some(*known) == inner)?;
+    Some(found.1)
+}
