@@ -249,7 +249,14 @@ pub(super) fn read(path: &str) -> Result<File, ConfigError> {
 fn plain(text: &str) -> String {
     let first = text.lines().next().unwrap_or_default();
     let without = first.rsplit_once(" at line ").map_or(first, |(what, _)| what);
-    without.trim_start_matches("error: ").to_owned()
+    let without = without.trim_start_matches("error: ");
+    match without.rsplit_once(", expected ") {
+        // What stands in place of a block may be a secret.
+        Some((what, expected)) if what.starts_with("invalid type: string") => {
+            format!("invalid type: a text, expected {expected}")
+        }
+        _ => without.to_owned(),
+    }
 }
 
 /// A typed scalar with its place.

@@ -235,7 +235,7 @@ impl Resolver<'_> {
         };
         let ca_file = get("CA_FILE").map(|setting| setting.readable()).transpose()?;
         let tls = TlsSettings { ca_file, ..TlsSettings::default() };
-        Ok(HttpSettings { auth, tls, proxy: super::Proxy::Environment, headers: Vec::new(), timeout })
+        Ok(HttpSettings { auth, tls, proxy: self.variables.proxy(), headers: Vec::new(), timeout })
     }
 
     fn auth(

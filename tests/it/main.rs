@@ -12,6 +12,7 @@ mod page;
 mod program;
 mod receiver;
 mod remote_rig;
+mod secrets;
 mod servers;
 mod tls;
 mod verdict;
