@@ -204,8 +204,14 @@ impl Telemetry {
         self.0.status.send_modify(|status| status.next = Some(at));
     }
 
-    /// A sink is there.
+    /// A sink is there. One that a reload has left as it was keeps its state.
     pub fn sink_registered(&self, sink: &SinkName) {
+        if self.0.status.borrow().sinks.get(&sink.key()).is_some_and(|known| known.url == sink.url) {
+            return;
+        }
+        self.0.status.send_modify(|status| {
+            status.sinks.insert(sink.key(), status::SinkStatus::new(sink.kind, sink.url.clone()));
+        });
         let m = &self.0.metrics;
         m.sink_up.set(sink.sink(), 0.0);
         m.sink_parked.set(sink.sink(), 0.0);
@@ -216,9 +222,6 @@ impl Telemetry {
             m.rw_pending.set(sink.remote(), 0.0);
             m.rw_shards.set(sink.remote(), 1.0);
         }
-        self.0.status.send_modify(|s| {
-            s.sinks.insert(sink.key(), status::SinkStatus::new(sink.kind, sink.url.clone()));
-        });
     }
 
     /// A sink is no more; its metrics go with it.
@@ -275,7 +278,7 @@ impl Telemetry {
     }
 
     /// A request failed and is tried again after `delay`. Equal failures are logged once a minute; they are
-    /// equal where their texts are up to the first colon or semicolon.
+    /// equal where their texts are up to the first colon and space, or semicolon.
     pub fn retrying(&self, sink: &SinkName, samples: usize, why: &dyn Display, delay: Duration) {
         let m = &self.0.metrics;
         m.sink_up.set(sink.sink(), 0.0);
@@ -292,17 +295,18 @@ impl Telemetry {
         self.sink_state(sink, SinkState::Retrying { delay }, Some(why.to_string()));
     }
 
-    /// A sink refuses us as a whole; nothing is dropped, it is asked again slowly.
+    /// A sink refuses us as a whole; nothing is dropped, it is asked again slowly. Equal failures are logged
+    /// once a minute.
     pub fn parked(&self, sink: &SinkName, why: &dyn Display, next_step: &str, delay: Duration) {
         let m = &self.0.metrics;
         m.sink_up.set(sink.sink(), 0.0);
         m.sink_parked.set(sink.sink(), 1.0);
-        self.0.failing.failed(&sink.key(), &why.to_string(), Instant::now());
         let delay_s = delay.as_secs();
-        error!(
-            sink = &*sink.name, url = &*sink.url, error = %why, next_step, delay_s,
-            "parked: nothing is dropped, asked again slowly"
-        );
+        if self.0.failing.failed(&sink.key(), &why.to_string(), Instant::now()) {
+            error!(sink = &*sink.name, url = &*sink.url, error = %why, next_step, delay_s, "parked: nothing is dropped, asked again slowly");
+        } else {
+            debug!(sink = &*sink.name, url = &*sink.url, error = %why, next_step, delay_s, "still parked");
+        }
         self.sink_state(sink, SinkState::Parked { delay }, Some(format!("{why}: {next_step}")));
     }
 

@@ -30,8 +30,8 @@ impl Failing {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let streak = all.entry(sink.clone()).or_default();
         streak.tries += 1;
-        // What follows is details, such as a request's number.
-        let kind = why.split([':', ';']).next().unwrap_or_default();
+        // What follows is details, such as a request's number. A URL's colons are none of these.
+        let kind = why.split("; ").next().and_then(|first| first.split(": ").next()).unwrap_or_default();
         let lately = streak.lines.get(kind).is_some_and(|at| now.duration_since(*at) < LINE_EVERY);
         if !lately {
             streak.lines.insert(kind.to_owned(), now);
@@ -59,9 +59,11 @@ mod tests {
         assert!(failing.failed(&a, "answered 503: request 1", at(0)));
         assert!(!failing.failed(&a, "answered 503: request 2", at(59)));
         assert!(failing.failed(&a, "no connection: refused", at(59)));
+        assert!(failing.failed(&a, "http://a:1/x answered 503: request 4", at(59)));
+        assert!(failing.failed(&a, "http://a:1/x was not reached: refused", at(59)));
         assert!(failing.failed(&b, "answered 503", at(59)));
         assert!(failing.failed(&a, "answered 503: request 3", at(60)));
-        assert_eq!((failing.recovered(&a), failing.recovered(&a)), (Some(4), None));
+        assert_eq!((failing.recovered(&a), failing.recovered(&a)), (Some(6), None));
         assert!(failing.failed(&a, "answered 503", at(61)));
     }
 }

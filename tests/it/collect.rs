@@ -295,6 +295,23 @@ async fn a_clock_that_is_set_back_far_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_clock_that_was_two_hours_ahead_is_believed_as_soon_as_it_is_right() {
+    let stage = Stage::answering(vec![good(), good()]).await;
+    let ours = Clock::manual(Millis(START.0 + 2 * 3_600_000));
+    let account = account(&stage.server.uri());
+    let mut collector =
+        Collector::new(&account, FleetLabels::NameAndSlug, Duration::from_secs(300), ours.clone()).unwrap();
+    let (batch, report) = collector.cycle().await;
+    assert_eq!(batch.clock(), ClockTrust::Skewed);
+    assert_failed(&batch, &report, CycleResult::ClockSkew);
+    let Clock::Manual(at) = &ours else { panic!("it is held by hand") };
+    at.store(START.0, std::sync::atomic::Ordering::SeqCst);
+    let (batch, report) = collector.cycle().await;
+    assert_eq!((batch.clock(), report.result), (ClockTrust::Trusted, CycleResult::Ok));
+    assert_eq!(batch.at(), START);
+}
+
+#[tokio::test]
 async fn only_wanted_slugs_are_counted() {
     let stage = Stage::answering(vec![good()]).await;
     let mut account = account(&stage.server.uri());
