@@ -4,6 +4,7 @@
 mod api_error;
 mod api_shape;
 mod auth;
+mod binary;
 mod collect;
 mod demo_api;
 mod demo_receiver;
