@@ -120,6 +120,7 @@ pub async fn run(
     }
     page_stop.cancel();
     if let Some(page) = page
+        && !control.abort.is_cancelled()
         && let Ok(Ok(Err(error))) = tokio::time::timeout(Duration::from_secs(1), page).await
     {
         return Err(AppError::Page(error));
@@ -204,12 +205,17 @@ async fn generation(
         () = tasks.wait() => {}
         () = control.abort.cancelled() => info!("second signal, ending at once"),
         () = tokio::time::sleep(config.shutdown_grace) => {
-            warn!(grace_s = config.shutdown_grace.as_secs(), "requests were still in flight after the grace");
+            let grace_ms = u64::try_from(config.shutdown_grace.as_millis()).unwrap_or(u64::MAX);
+            warn!(grace_ms, "requests were still in flight after the grace");
         }
     }
     abort.cancel();
-    if matches!(end, End::Stop) && !control.abort.is_cancelled() {
-        shared.delete_on_exit(config, config.shutdown_grace).await;
+    if matches!(end, End::Stop) {
+        tokio::select! {
+            biased;
+            () = control.abort.cancelled() => {}
+            () = shared.delete_on_exit(config, config.shutdown_grace) => {}
+        }
     }
     end
 }
@@ -225,8 +231,8 @@ fn reload(old: &Config, shared: &Shared, reread: &mut Reread) -> Result<(Config,
             for warning in &new.warnings {
                 warn!("{warning}");
             }
-            if new.web.listen != old.web.listen || new.web.telemetry_path != old.web.telemetry_path {
-                warn!("a changed address or path of the page takes effect at the next start");
+            if new.web != old.web || new.log != old.log || new.queue.bounds() != old.queue.bounds() {
+                warn!("changes under web, log and queue take effect at the next start");
             }
         }
         Err(error) => shared.telemetry.reloaded(Some(error)),

@@ -2,11 +2,10 @@
 //! besides the demo that writes to a terminal. The environment is not read through clap, whose `--help`
 //! would print the values of secrets.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command's answer belongs on the terminal")]
-
 mod args;
 mod commands;
 mod demo;
+mod say;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -16,11 +15,12 @@ use clap::Parser;
 use crate::config::{self, Config, LogFormat, LogLevel};
 use crate::telemetry::logs;
 use args::{Args, Command};
+use say::{answer, fail};
 
 /// How the process ends (the README's table).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything was delivered, or the stop was asked for.
+    /// Everything was delivered, or the stop was asked for, however long its grace was.
     Delivered = 0,
     /// `run` without a token, or a failure at run time.
     Failed = 1,
@@ -28,7 +28,8 @@ pub enum Exit {
     Usage = 2,
     /// Collecting failed.
     Collect = 3,
-    /// A sink failed, the deadline passed, or the command was interrupted.
+    /// A sink failed, the deadline passed, or it was interrupted: `once` by a signal, `run` by a second one,
+    /// which cuts off what is in flight.
     Sink = 4,
 }
 
@@ -92,8 +93,7 @@ async fn dispatch(args: Args, environment: Environment) -> Exit {
         tracing::warn!("{warning}");
     }
     if args.settings.config_check {
-        println!("the configuration is good");
-        return Exit::Delivered;
+        return answer("the configuration is good", Exit::Delivered);
     }
     let command = args.command.unwrap_or(Command::Run);
     if config.accounts.is_empty() && command.needs_token() {
@@ -116,12 +116,6 @@ async fn dispatch(args: Args, environment: Environment) -> Exit {
 
 fn with_account(config: Config) -> Result<Config, String> {
     if config.accounts.is_empty() { Err(config::missing_token_message().to_string()) } else { Ok(config) }
-}
-
-/// Says on one line what went wrong, and gives the exit code back.
-fn fail(exit: Exit, what: impl std::fmt::Display) -> Exit {
-    eprintln!("fleetpush: {what}");
-    exit
 }
 
 /// An error with all its causes.

@@ -131,6 +131,10 @@ impl Collector {
             }
         };
         let trust = if self.skewed || set_back { ClockTrust::Skewed } else { ClockTrust::Trusted };
+        if trust == ClockTrust::Trusted {
+            // A time that was not believed is none to measure a later clock by: it may have been ahead.
+            self.last_at = Some(at);
+        }
         let api_codes = heard.codes;
         let report = CycleReport { result, api_codes, duration, fleets, error, skew_seconds, warnings };
         (batch.with_clock(trust), report)
@@ -167,7 +171,8 @@ impl Collector {
         if !left.is_zero() && left <= RETRY_AFTER_CAP {
             return Err(CollectError::Waiting { left });
         }
-        let after = self.account.http.timeout.min(self.account.interval);
+        // Not the interval: an API that is slower than it would never be counted; ticks are missed instead.
+        let after = self.account.http.timeout;
         let rows = tokio::time::timeout(after, self.api.fleets(heard))
             .await
             .map_err(|_| CollectError::Deadline { after })??;
@@ -213,11 +218,9 @@ impl Collector {
     }
 
     /// A series' timestamps strictly rise.
-    fn next_time(&mut self) -> Millis {
+    fn next_time(&self) -> Millis {
         let now = self.clock.now();
-        let at = self.last_at.map_or(now, |last| now.max(last + STEP));
-        self.last_at = Some(at);
-        at
+        self.last_at.map_or(now, |last| now.max(last + STEP))
     }
 
     fn news(&mut self, warnings: Vec<String>) -> Vec<String> {

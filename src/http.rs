@@ -5,6 +5,7 @@
 mod build;
 mod error;
 mod files;
+mod mask;
 mod text;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,8 +18,9 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 pub use self::error::HttpError;
+use self::mask::Mask;
 pub use self::text::{chain, excerpt, excerpt_of, redact};
-use crate::config::{Auth, HttpSettings};
+use crate::config::{Auth, HttpSettings, Proxy};
 
 /// One request. Credentials and the configured headers are added to it.
 #[derive(Clone, Debug)]
@@ -174,19 +176,44 @@ impl Client {
 
     /// A foreign text with our own secrets masked: some servers and proxies repeat what they were sent.
     pub async fn without_secrets(&self, text: &str) -> String {
-        let own = match &self.settings.auth {
-            Auth::None => None,
-            Auth::Basic { password, .. } => files::secret(password).await.ok(),
-            Auth::Header { credentials, .. } => files::secret(credentials).await.ok(),
-        };
-        let mut calm = text.to_owned();
-        for secret in own.iter().chain(self.settings.headers.iter().map(|(_, value)| value)) {
-            let secret = secret.expose_secret().trim();
-            if !secret.is_empty() {
-                calm = calm.replace(secret, "<secret>");
+        let mut mask = Mask::default();
+        match &self.settings.auth {
+            Auth::None => {}
+            Auth::Basic { username, password } => {
+                if let Ok(password) = files::secret(password).await {
+                    mask.add(password.expose_secret());
+                    mask.add(&format!("{username}:{}", password.expose_secret()));
+                }
+            }
+            Auth::Header { credentials, .. } => {
+                if let Ok(secret) = files::secret(credentials).await {
+                    mask.add(secret.expose_secret());
+                }
             }
         }
-        calm
+        for (_, value) in &self.settings.headers {
+            mask.add(worth_masking(value.expose_secret().trim()));
+        }
+        mask.add(worth_masking(self.url.query().unwrap_or_default()));
+        for (_, value) in self.url.query_pairs() {
+            mask.add(worth_masking(&value));
+        }
+        let proxies = match &self.settings.proxy {
+            Proxy::Environment(proxies) => proxies.as_slice(),
+            Proxy::Direct => &[],
+            Proxy::Url(proxy) => std::slice::from_ref(proxy),
+        };
+        for (user, password) in proxies.iter().flat_map(text::userinfo) {
+            mask.add(&password);
+            mask.add(&format!("{user}:{password}"));
+        }
+        mask.apply(text)
+    }
+
+    /// The beginning of a foreign body in one line, with our own secrets masked.
+    pub async fn excerpt(&self, body: &[u8], characters: usize) -> String {
+        // Masked first: white space is changed, and a secret may be cut, by what follows.
+        excerpt_of(self.without_secrets(&String::from_utf8_lossy(body)).await.as_bytes(), characters)
     }
 
     /// The client of the files as they are now: while one is unusable every request fails.
@@ -230,6 +257,11 @@ impl Client {
         }
         Ok(headers)
     }
+}
+
+/// A value of two or three characters is no secret, and would be masked in the middle of words.
+fn worth_masking(text: &str) -> &str {
+    if text.chars().count() > 3 { text } else { "" }
 }
 
 fn sensitive(text: &str, what: impl Fn() -> String) -> Result<HeaderValue, HttpError> {

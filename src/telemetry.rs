@@ -204,8 +204,14 @@ impl Telemetry {
         self.0.status.send_modify(|status| status.next = Some(at));
     }
 
-    /// A sink is there.
+    /// A sink is there. One that a reload has left as it was keeps its state.
     pub fn sink_registered(&self, sink: &SinkName) {
+        if self.0.status.borrow().sinks.get(&sink.key()).is_some_and(|known| known.url == sink.url) {
+            return;
+        }
+        self.0.status.send_modify(|status| {
+            status.sinks.insert(sink.key(), status::SinkStatus::new(sink.kind, sink.url.clone()));
+        });
         let m = &self.0.metrics;
         m.sink_up.set(sink.sink(), 0.0);
         m.sink_parked.set(sink.sink(), 0.0);
@@ -216,9 +222,6 @@ impl Telemetry {
             m.rw_pending.set(sink.remote(), 0.0);
             m.rw_shards.set(sink.remote(), 1.0);
         }
-        self.0.status.send_modify(|s| {
-            s.sinks.insert(sink.key(), status::SinkStatus::new(sink.kind, sink.url.clone()));
-        });
     }
 
     /// A sink is no more; its metrics go with it.

@@ -22,7 +22,7 @@ pub struct OnceOutcome {
     pub fleets: usize,
     /// How many series they make in a cycle, without the program's own.
     pub series: usize,
-    /// What a sink did not take, a sentence each.
+    /// What was not counted and what a sink did not take, a sentence each.
     pub failures: Vec<String>,
 }
 
@@ -94,11 +94,29 @@ pub async fn once(config: &Config, telemetry: Telemetry, control: &Control) -> R
             }
         });
     }
-    while let Some(ended) = sinks.join_next().await {
-        match ended {
-            Ok(failure) => outcome.failures.extend(failure),
-            Err(error) => outcome.failures.push(format!("a sink broke: {error}")),
+    let cut_off = async {
+        control.stop.cancelled().await;
+        tokio::select! {
+            () = control.abort.cancelled() => {}
+            () = tokio::time::sleep(config.shutdown_grace) => {}
         }
+    };
+    let failures = &mut outcome.failures;
+    let delivering = async {
+        while let Some(ended) = sinks.join_next().await {
+            match ended {
+                Ok(failure) => failures.extend(failure),
+                Err(error) => failures.push(format!("a sink broke: {error}")),
+            }
+        }
+    };
+    let interrupted = tokio::select! {
+        biased;
+        () = delivering => false,
+        () = cut_off => true,
+    };
+    if interrupted {
+        outcome.failures.push("interrupted while a request was in flight".into());
     }
     outcome.failures.sort();
     Ok(outcome)

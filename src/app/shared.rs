@@ -40,7 +40,7 @@ pub(super) struct Shared {
 pub(super) struct Progress {
     /// When a cycle last ended well.
     pub(super) last_success: Option<Millis>,
-    /// The time of the last batch.
+    /// The time of the last batch whose clock was believed.
     pub(super) last_at: Option<Millis>,
 }
 
@@ -152,7 +152,9 @@ impl Shared {
         if let Source::Account(name) = batch.source() {
             let mut progress = lock(&self.progress);
             let known = progress.entry(name.clone()).or_default();
-            known.last_at = Some(at);
+            if batch.clock() == ClockTrust::Trusted {
+                known.last_at = Some(at);
+            }
             if report.error.is_none() {
                 known.last_success = Some(at);
             }

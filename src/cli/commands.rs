@@ -1,9 +1,12 @@
 //! The commands: each prints its answer and ends with an exit code.
 
+use std::net::SocketAddr;
+
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use tokio::net::TcpListener;
 
-use super::{Exit, chain, fail};
+use super::say::{answer, complain, fail};
+use super::{Exit, chain};
 use crate::app::{self, Control, Reread};
 use crate::config::Config;
 use crate::telemetry::Telemetry;
@@ -14,15 +17,7 @@ pub(super) async fn run(config: Config, reread: &mut Reread) -> Exit {
         None => None,
         Some(address) => match TcpListener::bind(address).await {
             Ok(listener) => Some(listener),
-            Err(error) => {
-                return fail(
-                    Exit::Usage,
-                    format_args!(
-                        "cannot listen on {address}: {error}; choose another address with \
-                         FLEETPUSH_LISTEN_ADDRESS or --web.listen-address (or `off`)"
-                    ),
-                );
-            }
+            Err(error) => return fail(Exit::Usage, cannot_listen(address, &error)),
         },
     };
     let mut control = Control::new();
@@ -33,6 +28,7 @@ pub(super) async fn run(config: Config, reread: &mut Reread) -> Exit {
         tracing::info!(%address, path = config.web.telemetry_path, "serving the page");
     }
     match app::run(config, Telemetry::new(), listener, &mut control, reread).await {
+        Ok(()) if control.abort.is_cancelled() => Exit::Sink,
         Ok(()) => Exit::Delivered,
         Err(error @ app::AppError::Page(_)) => fail(Exit::Failed, chain(error)),
         Err(error) => fail(Exit::Usage, chain(error)),
@@ -48,17 +44,13 @@ pub(super) async fn once(config: Config) -> Exit {
     match app::once(&config, Telemetry::new(), &control).await {
         Err(error) => fail(Exit::Usage, chain(error)),
         Ok(outcome) => {
-            if outcome.collected {
-                println!("{} fleets, {} series a cycle", outcome.fleets, outcome.series);
-            }
-            for failure in &outcome.failures {
-                eprintln!("fleetpush: {failure}");
-            }
-            match (outcome.collected, outcome.failures.is_empty()) {
+            outcome.failures.iter().for_each(complain);
+            let exit = match (outcome.collected, outcome.failures.is_empty()) {
                 (false, _) => Exit::Collect,
                 (true, false) => Exit::Sink,
                 (true, true) => Exit::Delivered,
-            }
+            };
+            if outcome.collected { answer(size(outcome.fleets, outcome.series), exit) } else { exit }
         }
     }
 }
@@ -66,18 +58,18 @@ pub(super) async fn once(config: Config) -> Exit {
 /// Tries everything without storing anything.
 pub(super) async fn check(config: &Config) -> Exit {
     let report = app::check(config).await;
-    for finding in &report.findings {
+    let line = |finding: &app::Finding| {
         let mark = if finding.good { "ok  " } else { "FAIL" };
-        println!("{mark}  {}: {}", finding.what, finding.text);
-    }
-    if let Some((fleets, series)) = report.size {
-        println!("{fleets} fleets, {series} series a cycle");
-    }
-    match (report.size.is_some(), report.findings.iter().all(|finding| finding.good)) {
+        format!("{mark}  {}: {}", one_line(&finding.what), one_line(&finding.text))
+    };
+    let mut lines: Vec<String> = report.findings.iter().map(line).collect();
+    lines.extend(report.size.map(|(fleets, series)| size(fleets, series)));
+    let exit = match (report.size.is_some(), report.findings.iter().all(|finding| finding.good)) {
         (false, _) => Exit::Collect,
         (true, false) => Exit::Sink,
         (true, true) => Exit::Delivered,
-    }
+    };
+    answer(lines.join("\n"), exit)
 }
 
 /// Prints the fleets.
@@ -109,11 +101,9 @@ pub(super) async fn fleets(config: &Config) -> Exit {
             one_line(&split.join(", ")),
         ]);
     }
-    for line in table.lines() {
-        println!("{}", line.trim());
-    }
-    println!("{} fleets, {series} series a cycle", fleets.len());
-    Exit::Delivered
+    let mut lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
+    lines.push(size(fleets.len(), series));
+    answer(lines.join("\n"), Exit::Delivered)
 }
 
 /// Deletes our groups at every gateway.
@@ -122,15 +112,28 @@ pub(super) async fn delete(config: &Config) -> Exit {
         return fail(Exit::Usage, "there is no Pushgateway: set PUSHGATEWAY_URL or `pushgateways:`");
     }
     match app::delete_groups(config, &config.gateways).await {
-        Ok(groups) => {
-            println!("{groups} groups deleted");
-            Exit::Delivered
-        }
+        Ok(groups) => answer(format_args!("{groups} groups deleted"), Exit::Delivered),
         Err(error) => fail(Exit::Sink, error),
     }
 }
 
-/// Foreign text for a terminal: control characters would move its cursor.
+/// Why the page cannot be served, with both ways out.
+pub(super) fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> String {
+    format!(
+        "cannot listen on {address}: {error}; choose another address with FLEETPUSH_LISTEN_ADDRESS or \
+         --web.listen-address, or serve no page with `off`"
+    )
+}
+
+fn size(fleets: usize, series: usize) -> String {
+    format!("{fleets} fleets, {series} series a cycle")
+}
+
+/// Foreign text for a terminal: control characters would move its cursor, others turn or hide what follows.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -9,9 +9,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::args::{DemoOptions, Settings};
-use super::{Environment, Exit, chain, fail, start_log};
+use super::commands::cannot_listen;
+use super::say::{self, answer, fail};
+use super::{Environment, Exit, chain, start_log};
 use crate::app::{self, Control};
 use crate::config::{self, Config};
 use crate::demo::{balena, receiver};
@@ -92,9 +95,13 @@ pub(super) async fn demo(options: &DemoOptions, settings: &Settings, outer: &Env
     if let Err(error) = app::signals(&control) {
         return fail(Exit::Failed, format_args!("signals cannot be handled: {error}"));
     }
-    introduce(&world, options, listener.as_ref().and_then(|l| l.local_addr().ok()));
+    let story = Story { began: Instant::now(), unread: control.stop.clone() };
+    let page = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    if say::line(introduce(&world, options, page)).is_err() {
+        story.unread.cancel();
+    }
     let telemetry = Telemetry::new();
-    let story = tokio::spawn(tell(world, options.clone(), telemetry.status()));
+    let story = tokio::spawn(tell(world, options.clone(), telemetry.status(), story));
     if let Some(run_for) = options.run_for {
         let stop = control.stop.clone();
         tokio::spawn(async move {
@@ -106,10 +113,7 @@ pub(super) async fn demo(options: &DemoOptions, settings: &Settings, outer: &Env
     let outcome = app::run(config, telemetry, listener, &mut control, &mut reread).await;
     story.abort();
     match outcome {
-        Ok(()) => {
-            println!("the demo has ended");
-            Exit::Delivered
-        }
+        Ok(()) => answer("the demo has ended", Exit::Delivered),
         Err(error) => fail(Exit::Failed, chain(error)),
     }
 }
@@ -123,43 +127,62 @@ async fn listen(config: &Config) -> Result<Option<TcpListener>, String> {
             let free = SocketAddr::new(address.ip(), 0);
             let listener =
                 TcpListener::bind(free).await.map_err(|error| format!("cannot listen: {error}"))?;
-            println!("port {PORT} is taken, so the page has another one");
+            say::line(format_args!("port {PORT} is taken, so the page has another one")).ok();
             Ok(Some(listener))
         }
-        Err(error) => Err(format!("cannot listen on {address}: {error}")),
+        Err(error) => Err(cannot_listen(address, &error)),
     }
 }
 
-fn introduce(world: &World, options: &DemoOptions, page: Option<SocketAddr>) {
-    println!(
-        "a simulated balena API at {} with {} fleets of {} devices, answering after {} ms",
+fn introduce(world: &World, options: &DemoOptions, page: Option<SocketAddr>) -> String {
+    let mut text = format!(
+        "a simulated balena API at {} with {} fleets of {} devices, answering after {} ms\n\
+         a Pushgateway-like receiver at {}/metrics\n\
+         a remote-write receiver at {}\n",
         world.api.base_url(),
         options.fleets,
         options.devices,
-        options.latency.as_millis()
+        options.latency.as_millis(),
+        world.gateway.base_url(),
+        world.remote.write_url()
     );
-    println!("a Pushgateway-like receiver at {}/metrics", world.gateway.base_url());
-    println!("a remote-write receiver at {}", world.remote.write_url());
     if let Some(page) = page {
-        println!(
-            "the page: http://localhost:{0}/metrics and, for browsers, http://localhost:{0}/",
-            page.port()
-        );
+        let base = format!("http://localhost:{}", page.port());
+        text.push_str(&format!("the page: {base}/metrics and, for browsers, {base}/\n"));
     }
     match options.run_for {
-        Some(run_for) => println!("collecting every {:?} for {run_for:?}\n", options.interval),
-        None => println!("collecting every {:?}; Ctrl-C ends it\n", options.interval),
+        Some(run_for) => text + &format!("collecting every {:?} for {run_for:?}\n", options.interval),
+        None => text + &format!("collecting every {:?}; Ctrl-C ends it\n", options.interval),
+    }
+}
+
+/// What is told while the demo runs.
+struct Story {
+    began: Instant,
+    /// Nobody needs a demo that nobody reads.
+    unread: CancellationToken,
+}
+
+impl Story {
+    fn line(&self, what: impl Display) {
+        if say::line(format_args!("{:>7.1}s  {what}", self.began.elapsed().as_secs_f64())).is_err() {
+            self.unread.cancel();
+        }
+    }
+
+    fn event(&self, event: Result<receiver::Event, broadcast::error::RecvError>) {
+        if let Ok(event) = event {
+            self.line(event);
+        }
     }
 }
 
 /// Lets devices come and go, makes the outage, and prints what happens.
-async fn tell(world: World, options: DemoOptions, mut status: watch::Receiver<Status>) {
-    let began = Instant::now();
-    let line = |what: &dyn Display| println!("{:>7.1}s  {what}", began.elapsed().as_secs_f64());
+async fn tell(world: World, options: DemoOptions, mut status: watch::Receiver<Status>, story: Story) {
     let (mut pushes, mut writes) = (world.gateway.subscribe(), world.remote.subscribe());
     let mut life = tokio::time::interval(options.interval);
     let mut turn = options.outage.map(|lasts| Turn {
-        at: began + options.interval * CYCLES_BEFORE_OUTAGE,
+        at: story.began + options.interval * CYCLES_BEFORE_OUTAGE,
         begins: true,
         lasts,
     });
@@ -172,21 +195,21 @@ async fn tell(world: World, options: DemoOptions, mut status: watch::Receiver<St
                 world.gateway.set_outage(begins);
                 world.remote.set_outage(begins);
                 if begins {
-                    line(&format_args!("the receivers refuse everything for {lasts:?}"));
+                    story.line(format_args!("the receivers refuse everything for {lasts:?}"));
                 } else {
-                    line(&"the receivers are back");
+                    story.line("the receivers are back");
                 }
                 turn = begins.then_some(Turn { at: at + lasts, begins: false, lasts });
             }
             _ = life.tick() => world.simulation.tick(),
-            event = pushes.recv() => print(event, &line),
-            event = writes.recv() => print(event, &line),
+            event = pushes.recv() => story.event(event),
+            event = writes.recv() => story.event(event),
             changed = status.changed() => {
                 if changed.is_err() {
                     return;
                 }
                 for news in seen.news(&status.borrow_and_update().clone()) {
-                    line(&news);
+                    story.line(news);
                 }
             }
         }
@@ -205,12 +228,6 @@ async fn until(turn: Option<Turn>) {
     match turn {
         Some(turn) => tokio::time::sleep_until(turn.at).await,
         None => std::future::pending().await,
-    }
-}
-
-fn print(event: Result<receiver::Event, broadcast::error::RecvError>, line: &impl Fn(&dyn Display)) {
-    if let Ok(event) = event {
-        line(&event);
     }
 }
 

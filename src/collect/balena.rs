@@ -90,7 +90,10 @@ impl Api {
         while let Some(piece) = answer.chunk().await.map_err(|source| http(&at, source))? {
             body.extend_from_slice(&piece);
         }
-        wire::whoami(&body).map_err(|error| shape(&at, &error))
+        match wire::whoami(&body) {
+            Ok(who) => Ok(who),
+            Err(error) => Err(self.shape(at, &error).await),
+        }
     }
 
     async fn fleets_once(&self, url: Url, heard: &mut Heard) -> Result<Vec<FleetRow>, CollectError> {
@@ -118,7 +121,8 @@ impl Api {
         let parsed = parser.await;
         carried.map_err(|source| http(&at, source))?;
         match parsed {
-            Ok(parsed) => parsed.map_err(|error| shape(&at, &error)),
+            Ok(Ok(fleets)) => Ok(fleets),
+            Ok(Err(error)) => Err(self.shape(at, &error).await),
             Err(_) => Err(CollectError::Shape { at, reason: "the parser stopped".into() }),
         }
     }
@@ -154,10 +158,16 @@ impl Api {
             500..=599 => CollectError::Server { status, at },
             _ => {
                 let body = beginning(&mut answer).await;
-                let words = self.client.without_secrets(&words(&body)).await;
+                let words = words(&self.client.without_secrets(&decoded(&body)).await);
                 CollectError::Refused { status, at, words }
             }
         }
+    }
+
+    /// The parser's words repeat parts of the body.
+    async fn shape(&self, at: String, error: &serde_json::Error) -> CollectError {
+        let words = self.client.without_secrets(&error.to_string()).await;
+        CollectError::Shape { at, reason: excerpt(words.as_bytes()) }
     }
 
     fn url(&self, path: &str, query: Option<&str>) -> Url {
@@ -189,19 +199,27 @@ async fn beginning(answer: &mut Streaming) -> Vec<u8> {
     body
 }
 
-/// The words of an error's body: a JSON string mostly, which repeats the URL after a quote.
-fn words(body: &[u8]) -> String {
-    let text = serde_json::from_slice::<String>(body)
-        .map_or_else(|_| excerpt(body), |text| excerpt(text.as_bytes()));
+/// The words of an error's body, which mostly repeat the URL after a quote.
+fn words(body: &str) -> String {
+    let text = excerpt(body.as_bytes());
     text.split_once(": '").map_or(text.clone(), |(before, _)| before.to_owned())
+}
+
+/// An error's body is a JSON string mostly. One that was cut off lacks its quote, and perhaps a part of an
+/// escape.
+fn decoded(body: &[u8]) -> String {
+    const LONGEST_ESCAPE: usize = r"\ud83e\udd8a".len();
+    let text = String::from_utf8_lossy(body);
+    let string = |cut: usize| {
+        let text = text.get(..text.len().checked_sub(cut)?)?;
+        serde_json::from_str(text).or_else(|_| serde_json::from_str(&format!("{text}\""))).ok()
+    };
+    let found = if text.starts_with('"') { (0..LONGEST_ESCAPE).find_map(string) } else { None };
+    found.unwrap_or_else(|| text.into_owned())
 }
 
 fn http(at: &str, source: HttpError) -> CollectError {
     CollectError::Http { at: at.to_owned(), source }
-}
-
-fn shape(at: &str, error: &serde_json::Error) -> CollectError {
-    CollectError::Shape { at: at.to_owned(), reason: excerpt(error.to_string().as_bytes()) }
 }
 
 /// The pieces of a body as the parser's thread reads them.
@@ -222,5 +240,21 @@ impl Read for Body {
         let length = into.len().min(self.piece.len());
         self.piece.copy_to_slice(&mut into[..length]);
         Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_errors_body_is_read_as_far_as_it_came() {
+        let whole = r#""a \"b\" é \ud83e\udd8a end""#;
+        assert_eq!(decoded(whole.as_bytes()), "a \"b\" é 🦊 end");
+        assert_eq!(decoded(b"<html>"), "<html>");
+        for length in 1..whole.len() {
+            let cut = decoded(&whole.as_bytes()[..length]);
+            assert!(!cut.contains('\\') && !cut.starts_with('"'), "{length}: {cut:?}");
+        }
     }
 }

@@ -84,7 +84,7 @@ pub enum CollectError {
         source: HttpError,
     },
     /// The cycle's time was over.
-    #[error("the collect took longer than {} s and was given up", .after.as_secs_f64())]
+    #[error("the collect took longer than {} s and was given up; look at the network, or raise the account's timeout", .after.as_secs_f64())]
     Deadline {
         /// How long it had.
         after: Duration,

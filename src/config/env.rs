@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use url::Url;
+
 use super::ConfigError;
+use super::types::Proxy;
 use super::value::{Place, Setting, nearest};
 
 /// Every variable that means something here, `BALENA_…` without their twins `FLEETPUSH_BALENA_…`.
@@ -47,6 +50,8 @@ pub const VARIABLES: &[&str] = &[
     "REMOTE_WRITE_CA_FILE",
     "REMOTE_WRITE_PROTOBUF_MESSAGE",
 ];
+const PROXIES: [&str; 6] =
+    ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const PREFIXES: [&str; 3] = ["FLEETPUSH_", "PUSHGATEWAY_", "REMOTE_WRITE_"];
 
 /// The environment as it was at the start.
@@ -69,6 +74,17 @@ impl Variables<'_> {
             }
             (one, other) => Ok(one.or(other)),
         }
+    }
+
+    /// The proxies that the HTTP client finds in the environment by itself.
+    pub(super) fn proxy(&self) -> Proxy {
+        let set = PROXIES.iter().filter_map(|name| self.get(name));
+        let urls = set.filter_map(|setting| {
+            let text = setting.text.trim();
+            let with_scheme = format!("http://{text}");
+            Url::parse(if text.contains("://") { text } else { &with_scheme }).ok()
+        });
+        Proxy::Environment(urls.filter(|url| url.password().is_some()).collect())
     }
 
     /// A variable that says nothing without `<prefix>_URL`.

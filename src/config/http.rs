@@ -61,7 +61,7 @@ impl Resolver<'_> {
         };
         let ca_file = get("CA_FILE").map(|setting| setting.pem("CERTIFICATE")).transpose()?;
         let tls = TlsSettings { ca_file, ..TlsSettings::default() };
-        Ok(HttpSettings { auth, tls, proxy: super::Proxy::Environment, headers: Vec::new(), timeout })
+        Ok(HttpSettings { auth, tls, proxy: self.variables.proxy(), headers: Vec::new(), timeout })
     }
 }
 

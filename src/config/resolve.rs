@@ -122,7 +122,7 @@ impl Resolver<'_> {
             }
             (Some(setting), _) => setting.proxy().map(Proxy::Url),
             (None, Some(false)) => Ok(Proxy::Direct),
-            (None, _) => Ok(Proxy::Environment),
+            (None, _) => Ok(self.variables.proxy()),
         }
     }
 

@@ -160,8 +160,15 @@ pub enum QueueDir {
     Folder(PathBuf),
 }
 
+impl QueueSettings {
+    /// What a queue that is open keeps for its life.
+    pub fn bounds(&self) -> (&QueueDir, u64, Duration) {
+        (&self.dir, self.max_size, self.max_age)
+    }
+}
+
 /// The page's server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Web {
     /// Where it listens; none: no page.
     pub listen: Option<SocketAddr>,
@@ -172,7 +179,7 @@ pub struct Web {
 }
 
 /// The log.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
     /// The least level that is shown.
     pub level: LogLevel,
@@ -267,13 +274,30 @@ pub struct TlsSettings {
 }
 
 /// Through which proxy a server is reached.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Proxy {
-    /// `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`.
-    #[default]
-    Environment,
+    /// What `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say; those that have credentials, so that these can be
+    /// kept out of errors.
+    Environment(Vec<Url>),
     /// None.
     Direct,
     /// This one.
     Url(Url),
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Proxy::Environment(Vec::new())
+    }
+}
+
+/// Without the credentials of a URL.
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Proxy::Environment(_) => f.write_str("Environment"),
+            Proxy::Direct => f.write_str("Direct"),
+            Proxy::Url(url) => write!(f, "Url({:?})", url.host_str().unwrap_or_default()),
+        }
+    }
 }

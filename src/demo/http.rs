@@ -38,6 +38,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Bytes of the body as sent (compressed).
     pub body_len: usize,
+    /// When it had come as a whole, in milliseconds since the epoch.
+    pub at_ms: i64,
     /// Which connection brought it; numbers start at 1.
     pub connection: u64,
 }
@@ -300,6 +302,7 @@ impl<S: Site> Shared<S> {
                 })
                 .collect(),
             body_len: body.len(),
+            at_ms: super::now_millis(),
             connection,
         };
         let fault = lock(&self.faults).next(&request);

@@ -51,7 +51,7 @@ fn build(
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
     builder = match &settings.proxy {
-        Proxy::Environment => builder,
+        Proxy::Environment(_) => builder,
         Proxy::Direct => builder.no_proxy(),
         Proxy::Url(proxy) => builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(setup)?),
     };

@@ -43,6 +43,19 @@ pub fn redact(url: &Url) -> String {
     format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
+/// User and password of a URL, as written and decoded; none where it has no password.
+pub(super) fn userinfo(url: &Url) -> Vec<(String, String)> {
+    let Some(password) = url.password() else { return Vec::new() };
+    // A form's grammar has more signs than userinfo: these stand for themselves there.
+    let plain = |text: &str| {
+        let text = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+        url::form_urlencoded::parse(text.as_bytes())
+            .next()
+            .map_or(String::new(), |(text, _)| text.into_owned())
+    };
+    vec![(url.username().to_owned(), password.to_owned()), (plain(url.username()), plain(password))]
+}
+
 /// The first 200 characters of a foreign text in one line, without control characters.
 pub fn excerpt(body: &[u8]) -> String {
     excerpt_of(body, SHOWN)
@@ -74,6 +87,16 @@ mod tests {
     fn neither_userinfo_nor_query_of_a_url_is_shown() {
         let url = Url::parse("https://me:hunter2@api.example.test:8443/v7/x?apikey=hunter2#hunter2").unwrap();
         assert_eq!(redact(&url), "https://api.example.test:8443/v7/x");
+    }
+
+    #[test]
+    fn userinfo_is_given_as_written_and_decoded() {
+        let url = Url::parse("http://me:a%2Fb+c&d=e@proxy.test").unwrap();
+        let decoded = ("me".to_owned(), "a/b+c&d=e".to_owned());
+        let given = userinfo(&url);
+        assert_eq!(given.last(), Some(&decoded));
+        assert_eq!(given.first().map(|(_, password)| password.as_str()), url.password());
+        assert_eq!(userinfo(&Url::parse("http://me@proxy.test").unwrap()), []);
     }
 
     #[test]

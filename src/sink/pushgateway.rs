@@ -78,7 +78,7 @@ pub enum PushError {
         next_step: &'static str,
     },
     /// The gateway cannot take it now.
-    #[error("{at} answered {status}: {text}")]
+    #[error("{at} answered {status}: {text}; look at the gateway's log, or at that of a proxy before it")]
     Busy {
         /// Where.
         at: String,

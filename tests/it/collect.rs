@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fleetpush::clock::Clock;
-use fleetpush::collect::{Collector, CycleReport, CycleResult};
+use fleetpush::collect::{CollectError, Collector, CycleReport, CycleResult};
 use fleetpush::config::{Account, Auth, FleetLabels, HttpSettings, Proxy, Secret, TlsSettings};
 use fleetpush::demo::balena::{Device, Fleet, Options, Server, Simulation};
 use fleetpush::sample::{Batch, ClockTrust, Millis, Scope};
@@ -127,7 +127,7 @@ pub(crate) fn values(batch: &Batch) -> BTreeMap<String, f64> {
 }
 
 pub(crate) fn error_of(report: &CycleReport) -> String {
-    report.error.as_ref().map(ToString::to_string).unwrap_or_default()
+    report.error.as_ref().map(CollectError::explained).unwrap_or_default()
 }
 
 /// What every failed cycle owes: `balena_up 0`, no fleet, no count.
@@ -292,6 +292,23 @@ async fn a_clock_that_is_set_back_far_is_not_believed() {
             assert!(error_of(&report).contains("behind the cycle before"), "{}", error_of(&report));
         }
     }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_two_hours_ahead_is_believed_as_soon_as_it_is_right() {
+    let stage = Stage::answering(vec![good(), good()]).await;
+    let ours = Clock::manual(Millis(START.0 + 2 * 3_600_000));
+    let account = account(&stage.server.uri());
+    let mut collector =
+        Collector::new(&account, FleetLabels::NameAndSlug, Duration::from_secs(300), ours.clone()).unwrap();
+    let (batch, report) = collector.cycle().await;
+    assert_eq!(batch.clock(), ClockTrust::Skewed);
+    assert_failed(&batch, &report, CycleResult::ClockSkew);
+    let Clock::Manual(at) = &ours else { panic!("it is held by hand") };
+    at.store(START.0, std::sync::atomic::Ordering::SeqCst);
+    let (batch, report) = collector.cycle().await;
+    assert_eq!((batch.clock(), report.result), (ClockTrust::Trusted, CycleResult::Ok));
+    assert_eq!(batch.at(), START);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! process id when it goes out of scope.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,11 @@ impl Program {
 
     /// Collects from a simulated API every second and serves its page on a free port.
     pub fn service(api: &balena::Server, more: &[(&str, &str)]) -> Self {
+        Self::command(&[], api, more)
+    }
+
+    /// The same surroundings for any command.
+    pub fn command(arguments: &[&str], api: &balena::Server, more: &[(&str, &str)]) -> Self {
         let url = api.base_url();
         let mut environment = vec![
             ("BALENA_TOKEN", TOKEN),
@@ -50,7 +56,17 @@ impl Program {
         ];
         environment.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
         environment.extend(more);
-        Self::start(&[], &environment)
+        Self::start(arguments, &environment)
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The folder that it runs in, with its output in the files `stdout` and `stderr`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn stdout(&self) -> String {

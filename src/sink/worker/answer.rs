@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 
-use crate::http::{Answer, Client, excerpt_of};
+use crate::http::{Answer, Client};
 use crate::retry::{RETRY_AFTER_CAP, retry_after};
 use crate::sample::Millis;
 use crate::sink::remote_write::{self, Reply, Written};
@@ -19,17 +19,20 @@ pub(super) struct Heard {
     pub(super) retry_after: Option<Duration>,
     /// The body's beginning in one line, without our own secrets; empty with a success.
     pub(super) text: String,
-    location: Option<String>,
+    /// What to do about it.
+    pub(super) next_step: String,
 }
 
 impl Heard {
     pub(super) async fn of(client: &Client, answer: Answer, now: Millis) -> Heard {
         let Answer { status, headers, body, .. } = answer;
+        let location = header(&headers, &LOCATION);
         // A success' body says nothing (both specifications).
-        let text = if (200..300).contains(&status) {
-            String::new()
+        let (text, next_step) = if (200..300).contains(&status) {
+            (String::new(), remote_write::after_answer(status, location))
         } else {
-            client.without_secrets(&excerpt_of(&body, SHOWN)).await
+            let next_step = remote_write::after_answer(status, location);
+            (client.excerpt(&body, SHOWN).await, client.without_secrets(&next_step).await)
         };
         Heard {
             status,
@@ -37,7 +40,7 @@ impl Heard {
             retry_after: header(&headers, &RETRY_AFTER)
                 .and_then(|value| retry_after(value, now, RETRY_AFTER_CAP)),
             text,
-            location: header(&headers, &LOCATION).map(str::to_owned),
+            next_step,
         }
     }
 
@@ -54,10 +57,6 @@ impl Heard {
             (_, true) => format!("the receiver answered {status}"),
             (_, false) => format!("the receiver answered {status}: {text}"),
         }
-    }
-
-    pub(super) fn next_step(&self) -> String {
-        remote_write::after_answer(self.status, self.location.as_deref())
     }
 }
 

@@ -70,5 +70,5 @@ impl Worker {
 }
 
 fn refused(heard: &Heard) -> CheckError {
-    CheckError { why: heard.why(), next_step: heard.next_step() }
+    CheckError { why: heard.why(), next_step: heard.next_step.clone() }
 }

@@ -17,8 +17,8 @@ use crate::sample::Millis;
 use crate::sink::remote_write::{self, Protocol, Reason, Verdict};
 use crate::telemetry::status::Delivery;
 
-/// Of a refusal's text so much is kept for the log.
-const TEXT: usize = 1024;
+/// So much of an answer is read.
+const ANSWER_CAP: u64 = 16 << 10;
 
 /// What comes after a step.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ impl Worker {
             url: self.endpoint.url.clone(),
             headers: protocol.headers(attempt),
             body: Bytes::from(body),
-            body_cap: TEXT as u64,
+            body_cap: ANSWER_CAP,
         };
         let answer = self.client.send(request).await?;
         Ok(Heard::of(&self.client, answer, self.clock.now()).await)
@@ -161,7 +161,7 @@ impl Worker {
                 Step::On
             }
             Verdict::Retry { after } => {
-                let why = format!("{}; {}", heard.why(), heard.next_step());
+                let why = format!("{}; {}", heard.why(), heard.next_step);
                 self.retry(sent.range.len(), why, after)
             }
             Verdict::Split => {
@@ -178,7 +178,7 @@ impl Worker {
                 self.refuse(record, sent, reason, &heard)
             }
             Verdict::Refuse(reason) => self.refuse(record, sent, reason, &heard),
-            Verdict::Park => self.park(&heard, &heard.next_step()),
+            Verdict::Park => self.park(&heard, &heard.next_step),
         }
     }
 
