@@ -95,5 +95,5 @@ refused! {
     path_with_a_query: Case::file("web:\n  telemetry_path: /metrics?x")
         => r#"fleetpush: config.yml:4:19: web.telemetry_path: "/metrics?x" is not a path for metrics; write it like /metrics"#;
     a_port_that_is_taken: Case::good().with("FLEETPUSH_LISTEN_ADDRESS", "{listener}")
-        => "fleetpush: cannot listen on LISTENER: Address already in use (os error 98); choose another address with FLEETPUSH_LISTEN_ADDRESS or --web.listen-address (or `off`)";
+        => "fleetpush: cannot listen on LISTENER: Address already in use (os error 98); choose another address with FLEETPUSH_LISTEN_ADDRESS or --web.listen-address, or serve no page with `off`";
 }

@@ -209,7 +209,7 @@ fn a_url_that_holds_a_group_already_is_refused() {
         ("http://g:9091/metrics/", "/metrics"),
         ("http://g:9091/?job=x", "query"),
         ("http://g:9091/#x", "fragment"),
-        ("http://me:secret@g:9091", "basic_auth"),
+        ("http://me:secret@g:9091", "credentials"),
         ("g:9091", "http://"),
     ] {
         let error = configured(&[("PUSHGATEWAY_URL", url)]).expect_err(url);
