@@ -30,6 +30,8 @@ pub enum Exit {
     Collect = 3,
     /// A sink failed, the deadline passed, or the command was interrupted.
     Sink = 4,
+    /// The queue is locked or cannot be used.
+    Queue = 5,
 }
 
 impl From<Exit> for ExitCode {

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use error::StoreError;
 use keeper::Keeper;
 use place::Place;
 use store::{Progress, Store};
@@ -141,6 +142,16 @@ impl Bound {
     }
 }
 
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Bound::Size => "the queue is full: raise queue.max_size, or look why the receiver takes nothing",
+            Bound::Age => "older than queue.max_age: look why the receiver takes nothing",
+            Bound::Disk => "the queue's disk takes nothing, and memory holds no more",
+        })
+    }
+}
+
 /// What has come of an [`Queue::append`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Appended {
@@ -189,12 +200,23 @@ pub enum QueueError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it.
-    #[error("the queue in {} is in use by another process", folder.display())]
+    #[error(
+        "the queue in {} is in use by another process: stop that one, or give this one a folder of its own",
+        folder.display()
+    )]
     Locked {
         /// Where it is.
         folder: PathBuf,
     },
-    /// The folder cannot be used.
+    /// The folder is not there and cannot be made, or nothing can be written in it.
+    #[error("the queue's folder {} cannot be used: {why}", folder.display())]
+    Folder {
+        /// Where it is.
+        folder: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The disk, or a store of another version.
     #[error("the queue in {} cannot be opened: {why}", folder.display())]
     Unusable {
         /// Where it is.
@@ -250,6 +272,9 @@ impl Queue {
         match Keeper::open(Place::Folder(folder.clone()), max_size, max_age) {
             Ok(keeper) => Ok(Self::of(keeper)),
             Err(error) if error.is_locked() => Err(OpenError::Locked { folder }),
+            Err(error @ StoreError::File { .. }) => {
+                Err(OpenError::Folder { folder, why: keeper::chain(&error) })
+            }
             Err(error) => Err(OpenError::Unusable { folder, why: keeper::chain(&error) }),
         }
     }
@@ -376,7 +401,7 @@ impl Queue {
 
     async fn store<T: Send + 'static>(
         &self,
-        what: impl FnOnce(&mut Store) -> Result<T, error::StoreError> + Send + 'static,
+        what: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, QueueError> {
         self.keeping(move |keeper| keeper.with(what)).await?
     }

@@ -18,11 +18,7 @@ pub(super) struct Head {
 
 impl Head {
     fn of(record: &Record) -> Self {
-        Head {
-            samples: record.samples as u64,
-            oldest_ms: record.oldest_ms,
-            bytes: record.bytes.len() as u64,
-        }
+        Head { samples: record.samples as u64, oldest_ms: record.oldest_ms, bytes: record.bytes.len() as u64 }
     }
 
     /// What it takes in the file: a value has pages of its own, as many as the next power of two.
@@ -233,13 +229,13 @@ impl Index {
         };
         let newest = heads.iter().map(|head| head.oldest_ms).max().max(self.newest_ms);
         let mut cursors = self.cursors.clone();
-        let needed = |cursors: &BTreeMap<String, Position>| {
-            cursors.values().map(|at| at.record).min().unwrap_or(end)
-        };
+        let needed =
+            |cursors: &BTreeMap<String, Position>| cursors.values().map(|at| at.record).min().unwrap_or(end);
         let mut cost = self.cost + heads.iter().map(|head| head.cost()).sum::<u64>();
         // What is freed without any bound is no cost to anyone.
         let still_kept = |number: u64| self.is_kept(number, Some((&entry.source, &kept)));
-        cost -= self.superseded(&entry.source, &kept).filter_map(|n| self.head(n)).map(Head::cost).sum::<u64>();
+        cost -=
+            self.superseded(&entry.source, &kept).filter_map(|n| self.head(n)).map(Head::cost).sum::<u64>();
         let mut first = self.first;
         let mut dropped = Vec::new();
         loop {
@@ -311,7 +307,8 @@ impl Index {
     /// Held records that only this source needed, and no longer does.
     fn superseded<'a>(&'a self, source: &'a str, new: &'a Kept) -> impl Iterator<Item = u64> + 'a {
         let old: BTreeSet<u64> = self.kept.get(source).into_iter().flat_map(Kept::numbers).collect();
-        old.into_iter().filter(move |number| *number < self.first && !self.is_kept(*number, Some((source, new))))
+        old.into_iter()
+            .filter(move |number| *number < self.first && !self.is_kept(*number, Some((source, new))))
     }
 
     fn is_kept(&self, number: u64, new: Option<(&str, &Kept)>) -> bool {

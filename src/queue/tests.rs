@@ -172,11 +172,8 @@ fn a_power_loss_at_any_point_loses_nothing_that_was_committed() {
         let numbers: Vec<i64> = found.iter().map(|record| record.oldest_ms / 1000).collect();
         let whole: Vec<i64> = (acknowledged..committed).collect();
         // One more of each may have reached the disk without our having heard of it.
-        let possible = [
-            whole.clone(),
-            (acknowledged..committed + 1).collect(),
-            (acknowledged + 1..committed).collect(),
-        ];
+        let possible =
+            [whole.clone(), (acknowledged..committed + 1).collect(), (acknowledged + 1..committed).collect()];
         assert!(possible.contains(&numbers), "round {round}: {numbers:?}, committed {whole:?}");
     }
 }
