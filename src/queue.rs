@@ -15,6 +15,7 @@ mod index;
 mod keeper;
 mod place;
 mod refused;
+mod salvage;
 mod store;
 #[cfg(test)]
 mod tests;

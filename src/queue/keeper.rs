@@ -138,7 +138,7 @@ impl Keeper {
                     for endpoint in self.endpoints.clone() {
                         self.attempt(|store| store.register(&endpoint))?;
                     }
-                    self.notes.push("the store is open again".to_owned());
+                    self.notes.push("store is open again".to_owned());
                 }
                 Err(error) => return Err(self.close(&error, (delay * 2).min(LONGEST_DELAY))),
             }

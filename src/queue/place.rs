@@ -11,6 +11,7 @@ use redb::StorageBackend;
 use redb::backends::{FileBackend, InMemoryBackend};
 
 use super::error::StoreError;
+use super::salvage::{self, Saved};
 use super::store::Store;
 
 const FILE: &str = "queue.redb";
@@ -62,8 +63,12 @@ impl Place {
             return Err(error);
         }
         let aside = put_aside(folder)?;
-        let store = self.attempt(max_size, max_age)?;
-        let aside = Some(format!("{error}; it is kept as {}", aside.display()));
+        let mut store = self.attempt(max_size, max_age)?;
+        let saved = match salvage::copy(&aside, &mut store)? {
+            Some(Saved { records, lost }) => format!("{records} records were saved, {lost} were not"),
+            None => "nothing of it could be read".to_owned(),
+        };
+        let aside = Some(format!("store is damaged ({error}): {saved}; it is kept as {}", aside.display()));
         Ok(Opened { store, aside })
     }
 

@@ -19,17 +19,17 @@ use super::index::{Bounds, Change, Head, Index, Kept};
 use super::refused::{self, Shelf};
 use super::{Dropped, Entry, Position, Record, Refused};
 
-const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
-const HEADS: TableDefinition<'_, u64, (u64, i64, u64)> = TableDefinition::new("heads");
-const CURSORS: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("cursors");
-const KEPT: TableDefinition<'_, &str, (u64, u64, u64, u64)> = TableDefinition::new("kept");
-const STATES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("states");
+pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
+pub(super) const HEADS: TableDefinition<'_, u64, (u64, i64, u64)> = TableDefinition::new("heads");
+pub(super) const CURSORS: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("cursors");
+pub(super) const KEPT: TableDefinition<'_, &str, (u64, u64, u64, u64)> = TableDefinition::new("kept");
+pub(super) const STATES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("states");
 const REFUSED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("refused");
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 /// The version of these tables.
 const FORMAT: u64 = 1;
 /// Pages in memory. Each record is written once and read once, so more would only be memory.
-const CACHE: usize = 4 << 20;
+pub(super) const CACHE: usize = 4 << 20;
 /// Of the bytes that are allowed, so many sixteenths may be records: a transaction writes new pages before
 /// it frees the old ones, and refused records, cursors and redb's own trees need room as well.
 const SHARE: u64 = 13;
@@ -97,45 +97,22 @@ impl Store {
             txn.open_table(STATES)?;
         }
         txn.commit()?;
-        let txn = db.begin_read()?;
-        let first = txn.open_table(META)?.get("first")?.map_or(0, |first| first.value());
-        let mut heads = Vec::new();
-        for row in txn.open_table(HEADS)?.iter()? {
-            let (number, head) = row?;
-            let (samples, oldest_ms, bytes) = head.value();
-            heads.push((number.value(), Head { samples, oldest_ms, bytes }));
-        }
-        let mut cursors = BTreeMap::new();
-        for row in txn.open_table(CURSORS)?.iter()? {
-            let (endpoint, at) = row?;
-            let (record, sample) = at.value();
-            let sample = usize::try_from(sample).unwrap_or(usize::MAX);
-            cursors.insert(endpoint.value().to_owned(), Position { record, sample });
-        }
-        let mut kept = BTreeMap::new();
-        for row in txn.open_table(KEPT)?.iter()? {
-            let (source, ranges) = row?;
-            let (a, b, c, d) = ranges.value();
-            kept.insert(source.value().to_owned(), Kept { whole: a..b, also: c..d });
-        }
-        let mut states = BTreeMap::new();
-        for row in txn.open_table(STATES)?.iter()? {
-            let (endpoint, state) = row?;
-            states.insert(endpoint.value().to_owned(), state.value().to_vec());
-        }
-        let mut shelf = Shelf::default();
-        for row in txn.open_table(REFUSED)?.iter()? {
-            let (number, bytes) = row?;
-            shelf.note(number.value(), bytes.value().len());
-        }
-        drop(txn);
-        let index = Index::load(heads.into_iter(), first, cursors, kept);
-        let index = index.ok_or_else(|| StoreError::Corrupted("a record is missing".to_owned()))?;
+        let (index, states, shelf) = read(&db)?;
         Ok(Store { db, index, bounds, states, shelf })
     }
 
     pub(super) fn index(&self) -> &Index {
         &self.index
+    }
+
+    pub(super) fn db(&self) -> &Database {
+        &self.db
+    }
+
+    /// Reads the tables again, after they were changed by someone else.
+    pub(super) fn reload(&mut self) -> Result<(), StoreError> {
+        (self.index, self.states, self.shelf) = read(&self.db)?;
+        Ok(())
     }
 
     /// What the bounds do not allow goes with the same transaction.
@@ -262,15 +239,54 @@ impl Store {
     }
 }
 
+/// What the tables hold, but for the records themselves.
+fn read(db: &Database) -> Result<(Index, BTreeMap<String, Vec<u8>>, Shelf), StoreError> {
+    let txn = db.begin_read()?;
+    let first = txn.open_table(META)?.get("first")?.map_or(0, |first| first.value());
+    let mut heads = Vec::new();
+    for row in txn.open_table(HEADS)?.iter()? {
+        let (number, head) = row?;
+        let (samples, oldest_ms, bytes) = head.value();
+        heads.push((number.value(), Head { samples, oldest_ms, bytes }));
+    }
+    let mut cursors = BTreeMap::new();
+    for row in txn.open_table(CURSORS)?.iter()? {
+        let (endpoint, at) = row?;
+        let (record, sample) = at.value();
+        let sample = usize::try_from(sample).unwrap_or(usize::MAX);
+        cursors.insert(endpoint.value().to_owned(), Position { record, sample });
+    }
+    let mut kept = BTreeMap::new();
+    for row in txn.open_table(KEPT)?.iter()? {
+        let (source, ranges) = row?;
+        let (a, b, c, d) = ranges.value();
+        kept.insert(source.value().to_owned(), Kept { whole: a..b, also: c..d });
+    }
+    let mut states = BTreeMap::new();
+    for row in txn.open_table(STATES)?.iter()? {
+        let (endpoint, state) = row?;
+        states.insert(endpoint.value().to_owned(), state.value().to_vec());
+    }
+    let mut shelf = Shelf::default();
+    for row in txn.open_table(REFUSED)?.iter()? {
+        let (number, bytes) = row?;
+        shelf.note(number.value(), bytes.value().len());
+    }
+    drop(txn);
+    let index = Index::load(heads.into_iter(), first, cursors, kept);
+    let index = index.ok_or_else(|| StoreError::Corrupted("a record is missing".to_owned()))?;
+    Ok((index, states, shelf))
+}
+
 /// Bytes with their checksum before them. The number is part of it: a record in another's place is damaged.
-fn sealed(number: u64, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn sealed(number: u64, bytes: &[u8]) -> Vec<u8> {
     let mut all = Vec::with_capacity(bytes.len() + 4);
     all.extend_from_slice(&checksum(number, bytes).to_le_bytes());
     all.extend_from_slice(bytes);
     all
 }
 
-fn unsealed(number: u64, all: &[u8]) -> Option<&[u8]> {
+pub(super) fn unsealed(number: u64, all: &[u8]) -> Option<&[u8]> {
     let (sum, bytes) = all.split_first_chunk::<4>()?;
     (u32::from_le_bytes(*sum) == checksum(number, bytes)).then_some(bytes)
 }

@@ -88,7 +88,7 @@ fn after_every_kind_of_error_everything_is_there_again_and_in_order() {
     let quiet = Disk::default();
     let mut all = keeper(&quiet);
     let begin = quiet.operations();
-    for number in 0..6 {
+    for number in 0..4 {
         all.append(entry(number));
     }
     let end = quiet.operations();
@@ -97,11 +97,11 @@ fn after_every_kind_of_error_everything_is_there_again_and_in_order() {
             let disk = Disk::default();
             let mut keeper = keeper(&disk);
             disk.break_at(operation, fault);
-            let troubled = (0..6).filter(|number| keeper.append(entry(*number)).trouble.is_some()).count();
+            let troubled = (0..4).filter(|number| keeper.append(entry(*number)).trouble.is_some()).count();
             assert!(troubled > 0, "{fault:?} at {operation} was not met");
             disk.heal();
             let found = again(|| keeper.with(|store| Ok(waiting(store, "a"))));
-            assert_eq!(found, (0..6).map(record).collect::<Vec<_>>(), "{fault:?} at {operation}");
+            assert_eq!(found, (0..4).map(record).collect::<Vec<_>>(), "{fault:?} at {operation}");
         }
     }
 }
@@ -189,31 +189,37 @@ fn flipped_bits_never_bring_it_down_and_never_make_a_record_of_what_is_none() {
     }
     drop(keeper);
     let bytes = fs::read(original.path().join("queue.redb")).unwrap();
-    let (mut intact, mut aside) = (0, 0);
-    for step in 0..120 {
+    let (mut intact, mut saved, mut aside) = (0, 0, 0);
+    for step in 0..60 {
         let folder = tempfile::tempdir().unwrap();
         let mut damaged = bytes.clone();
-        let at = step * (bytes.len() / 120) + step % 97;
+        let at = step * (bytes.len() / 60) + step % 97;
         damaged[at] ^= 1 << (step % 8);
         fs::write(folder.path().join("queue.redb"), &damaged).unwrap();
         let opened = catch_unwind(AssertUnwindSafe(|| Keeper::open(place(folder.path()), SIZE, AGE)));
         let mut keeper = opened.expect("it does not panic").expect("it opens");
         keeper.register("a").unwrap();
-        let found = keeper.with(|store| Ok(waiting(store, "a"))).unwrap();
-        match keeper.take_notes().as_slice() {
-            [] => {
-                assert_eq!(found, (0..20).map(record).collect::<Vec<_>>(), "flipped at {at}");
-                intact += 1;
-            }
-            notes => {
-                assert!(folder.path().join("queue.redb.damaged").exists(), "{notes:?}");
-                assert!(found.iter().all(|one| (0..20).any(|number| record(number) == *one)));
-                aside += 1;
-            }
+        let found: Vec<Option<Record>> = keeper
+            .with(|store| {
+                let from = store.index().cursor("a").unwrap().record;
+                (from..store.index().end()).map(|number| store.record(number)).collect()
+            })
+            .unwrap();
+        let whole: Vec<_> = (0..20).map(record).map(Some).collect();
+        let notes = keeper.take_notes();
+        if notes.is_empty() {
+            assert_eq!(found, whole, "flipped at {at}");
+            intact += 1;
+        } else {
+            assert!(folder.path().join("queue.redb.damaged").exists(), "{notes:?}");
+            let lost = found.iter().zip(&whole).filter(|(found, whole)| found != whole).count();
+            assert!(found.iter().zip(&whole).all(|(found, whole)| found.is_none() || found == whole));
+            if found.len() == 20 && lost <= 1 { saved += 1 } else { aside += 1 }
         }
         assert_eq!(keeper.append(entry(20)), Appended::default());
     }
-    assert!(intact > 0 && aside > 0, "{intact} intact, {aside} aside");
+    // A flip in a tree's own pages may cost more than one record; most of the file is records.
+    assert!(intact > 0 && saved > 2 * aside, "{intact} intact, {saved} saved, {aside} lost more");
 }
 
 #[test]
@@ -247,11 +253,11 @@ fn a_store_that_another_one_has_open_is_not_touched() {
 #[test]
 fn the_file_stays_below_its_bound_however_long_an_outage_lasts() {
     let folder = tempfile::tempdir().unwrap();
-    let size = 4 << 20;
+    let size = 2 << 20;
     let mut keeper = Keeper::open(Place::Folder(folder.path().to_owned()), size, AGE).unwrap();
     keeper.register("a").unwrap();
     let mut dropped = 0;
-    for number in 0..2_000 {
+    for number in 0..600 {
         let appended = keeper.append(entry(number));
         assert_eq!(appended.trouble, None);
         dropped += appended.dropped.iter().map(|lost| lost.samples).sum::<usize>();
@@ -260,8 +266,8 @@ fn the_file_stays_below_its_bound_however_long_an_outage_lasts() {
     assert!(bytes <= size, "{bytes} bytes on the disk");
     assert!(bytes >= size / 2, "{bytes} bytes: the room is not used");
     let found = keeper.with(|store| Ok(waiting(store, "a"))).unwrap();
-    assert_eq!(found.len() * 10 + dropped, 20_000);
-    assert_eq!(found.last(), Some(&record(1_999)));
+    assert_eq!(found.len() * 10 + dropped, 6_000);
+    assert_eq!(found.last(), Some(&record(599)));
 }
 
 #[test]
