@@ -8,6 +8,7 @@ mod once;
 mod probe;
 mod shared;
 mod signals;
+mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::collect::Collector;
 use crate::config::Config;
 use crate::http::HttpError;
 use crate::page::{self, PageState, ReloadRequest};
+use crate::queue::OpenError;
 use crate::sample::Text;
 use crate::schedule::Ticker;
 use crate::schedule::tick::offset_for;
@@ -33,6 +35,7 @@ pub use once::{OnceOutcome, once};
 pub use probe::{CheckReport, Finding, check, delete_groups, fleets};
 use shared::Shared;
 pub use signals::signals;
+use store::WithoutFolder;
 
 /// Why the program cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +56,15 @@ pub enum AppError {
         /// What is wrong.
         source: PushError,
     },
+    /// The queue's folder cannot be used.
+    #[error(
+        "{0}; set FLEETPUSH_QUEUE_DIR or `queue: {{dir: …}}` to a folder that can be written, or to `memory`, and \
+         what is not delivered when the process ends is lost"
+    )]
+    QueueFolder(OpenError),
+    /// The queue cannot be opened.
+    #[error(transparent)]
+    Queue(OpenError),
     /// The page's server failed.
     #[error("the page's server has ended")]
     Page(#[source] std::io::Error),
@@ -100,6 +112,7 @@ pub async fn run(
     reread: &mut Reread,
 ) -> Result<(), AppError> {
     let shared = Arc::new(Shared::new(&config, Clock::SYSTEM, telemetry));
+    shared.open_queue(&config, WithoutFolder::Refuse).await?;
     let mut parts = Parts::build(&config, &shared)?;
     let page_stop = CancellationToken::new();
     let page = listener.map(|listener| {
@@ -175,7 +188,7 @@ async fn generation(
     let stop = control.stop.child_token();
     let abort = control.abort.child_token();
     let tasks = TaskTracker::new();
-    shared.configure(config);
+    shared.configure(config).await;
     for worker in parts.workers {
         tasks.spawn(worker.run(stop.clone(), abort.clone()));
     }
@@ -190,7 +203,7 @@ async fn generation(
     let end = loop {
         tokio::select! {
             () = control.stop.cancelled() => break End::Stop,
-            Some(answer) = control.reload.recv() => match reload(config, shared, reread) {
+            Some(answer) = control.reload.recv() => match reload(config, shared, reread).await {
                 Ok(new) => {
                     reply(answer, Ok(()));
                     break End::Reload(Box::new(new));
@@ -220,11 +233,11 @@ async fn generation(
     end
 }
 
-fn reload(old: &Config, shared: &Shared, reread: &mut Reread) -> Result<(Config, Parts), String> {
-    let outcome = reread().and_then(|config| {
-        let parts = Parts::build(&config, shared).map_err(|error| crate::http::chain(&error))?;
-        Ok((config, parts))
-    });
+async fn reload(old: &Config, shared: &Shared, reread: &mut Reread) -> Result<(Config, Parts), String> {
+    let outcome = match reread() {
+        Ok(config) => rebuild(config, shared).await.map_err(|error| crate::http::chain(&error)),
+        Err(error) => Err(error),
+    };
     match &outcome {
         Ok((new, _)) => {
             shared.telemetry.reloaded(None);
@@ -234,10 +247,19 @@ fn reload(old: &Config, shared: &Shared, reread: &mut Reread) -> Result<(Config,
             if new.web != old.web || new.log != old.log || new.queue.bounds() != old.queue.bounds() {
                 warn!("changes under web, log and queue take effect at the next start");
             }
+            if new.queue != old.queue {
+                warn!("a changed queue takes effect at the next start");
+            }
         }
         Err(error) => shared.telemetry.reloaded(Some(error)),
     }
     outcome
+}
+
+async fn rebuild(config: Config, shared: &Shared) -> Result<(Config, Parts), AppError> {
+    shared.open_queue(&config, WithoutFolder::Refuse).await?;
+    let parts = Parts::build(&config, shared)?;
+    Ok((config, parts))
 }
 
 fn reply(answer: oneshot::Sender<Result<(), String>>, how: Result<(), String>) {
@@ -261,7 +283,7 @@ async fn collect_loop(source: Source, mut ticker: Ticker, shared: Arc<Shared>, s
             () = stop.cancelled() => return,
             cycle = collector.cycle() => cycle,
         };
-        shared.collected(batch, &report);
+        shared.collected(batch, &report).await;
         shared.telemetry.next_cycle(ticker.next_at());
     }
 }

@@ -31,6 +31,8 @@ pub enum Exit {
     /// A sink failed, the deadline passed, or it was interrupted: `once` by a signal, `run` by a second one,
     /// which cuts off what is in flight.
     Sink = 4,
+    /// The queue is locked or cannot be used.
+    Queue = 5,
 }
 
 impl From<Exit> for ExitCode {

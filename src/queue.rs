@@ -1,20 +1,40 @@
 //! The queue before remote write: records go in at one end and are taken in order by every endpoint, each
-//! with its own cursor. Never: protobuf, HTTP, clocks; a record is bytes with a count and an age.
+//! with its own cursor. It lies in one file of redb, and each call that changes something is one durable
+//! transaction: once [`Queue::append`] has said so, a record survives kill -9 and power loss, and so does a
+//! cursor after [`Queue::acknowledge`]. Never: protobuf, HTTP, what a sample is; a record is bytes with a
+//! count and an age.
 //!
+//! Invariant: a record is written once and never changed; its bytes carry a checksum.
 //! Invariant: a cursor moves only when [`Queue::acknowledge`] says so, and only forwards.
 //! Invariant: ages are counted from the newest record, not from a clock that may step.
+//! Invariant: an error of the disk closes the store; it is read anew before it is believed again.
 
-mod memory;
+mod backend;
+mod error;
+mod index;
+mod keeper;
+mod place;
+mod refused;
+mod salvage;
+mod store;
+#[cfg(test)]
+mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use memory::Memory;
+use error::StoreError;
+use keeper::Keeper;
+use place::Place;
+use store::{Progress, Store};
 
 /// Samples of one part of one batch. It is cut once and never again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     /// The encoded samples.
     pub bytes: Arc<[u8]>,
@@ -22,6 +42,39 @@ pub struct Record {
     pub samples: usize,
     /// The oldest of them, milliseconds since the epoch.
     pub oldest_ms: i64,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Record { bytes, samples, oldest_ms } = self;
+        write!(f, "Record({} bytes, {samples} samples at {oldest_ms})", bytes.len())
+    }
+}
+
+/// What a source says at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Whose words these are.
+    pub source: String,
+    /// For how many of its series they speak.
+    pub scope: Scope,
+    /// The words.
+    pub records: Vec<Record>,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        self.records.iter().map(|record| record.bytes.len()).sum()
+    }
+}
+
+/// For how many of a source's series an [`Entry`] speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// For all of them: what earlier entries said no longer stands.
+    Whole,
+    /// For some; the last [`Scope::Whole`] entry stands beside it.
+    Part,
 }
 
 /// A place in the queue: a record, and how many of its samples are done.
@@ -38,8 +91,10 @@ pub struct Position {
 pub struct Peeked {
     /// Where the endpoint stands.
     pub position: Position,
-    /// The record it stands in.
-    pub record: Record,
+    /// How many samples its record has.
+    pub samples: usize,
+    /// The record; none where its bytes are no longer those that were written.
+    pub record: Option<Record>,
 }
 
 /// What one endpoint still has before it.
@@ -55,7 +110,7 @@ pub struct Waiting {
     pub newest_ms: Option<i64>,
 }
 
-/// Samples that the queue's bounds cost one endpoint.
+/// Samples that the queue could not keep for one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
     /// The endpoint's name.
@@ -66,13 +121,15 @@ pub struct Dropped {
     pub bound: Bound,
 }
 
-/// A bound of the queue.
+/// What the queue had no room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// `queue.max_size`.
     Size,
     /// `queue.max_age`.
     Age,
+    /// The disk took nothing, for longer than memory could hold it.
+    Disk,
 }
 
 impl Bound {
@@ -81,8 +138,28 @@ impl Bound {
         match self {
             Bound::Size => "queue_full",
             Bound::Age => "too_old",
+            Bound::Disk => "queue_broken",
         }
     }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Bound::Size => "the queue is full: raise queue.max_size, or look why the receiver takes nothing",
+            Bound::Age => "older than queue.max_age: look why the receiver takes nothing",
+            Bound::Disk => "the queue's disk takes nothing, and memory holds no more",
+        })
+    }
+}
+
+/// What has come of an [`Queue::append`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// What the bounds cost.
+    pub dropped: Vec<Dropped>,
+    /// Why the entry waits in memory; none: it is on the disk.
+    pub trouble: Option<QueueError>,
 }
 
 /// A record, or a part of one, that a receiver will not take.
@@ -98,64 +175,229 @@ pub struct Refused {
     pub record: Record,
 }
 
-/// Where the records are kept.
+/// What an endpoint has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// How many samples, from where it stood.
+    pub samples: usize,
+    /// What of them is set aside.
+    pub refused: Option<Refused>,
+    /// What its worker wants to find again at the next start; none: as it was.
+    pub state: Option<Vec<u8>>,
+}
+
+/// Why the queue does not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueueError {
+    /// The disk; the store is opened again by itself.
+    #[error("the queue's store cannot be used: {0}")]
+    Closed(String),
+    /// The program ends.
+    #[error("the queue is stopping")]
+    Stopping,
+}
+
+/// Why a queue cannot be opened at all.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error(
+        "the queue in {} is in use by another process: stop that one, or give this one a folder of its own",
+        folder.display()
+    )]
+    Locked {
+        /// Where it is.
+        folder: PathBuf,
+    },
+    /// The folder is not there and cannot be made, or nothing can be written in it.
+    #[error("the queue's folder {} cannot be used: {why}", folder.display())]
+    Folder {
+        /// Where it is.
+        folder: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The disk, or a store of another version.
+    #[error("the queue in {} cannot be opened: {why}", folder.display())]
+    Unusable {
+        /// Where it is.
+        folder: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The queue as it is seen from outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// What waits for each endpoint.
+    pub endpoints: BTreeMap<String, Waiting>,
+    /// What the store takes on the disk (holes not counted), or its records in memory.
+    pub bytes: u64,
+    /// Records that some endpoint still needs.
+    pub records: usize,
+    /// The oldest sample in them, milliseconds since the epoch.
+    pub oldest_ms: Option<i64>,
+    /// Samples that wait in memory for a store that is closed.
+    pub pending_samples: u64,
+    /// Why the store is closed.
+    pub trouble: Option<String>,
+}
+
+/// Records that tell which series a source has: those for all of them, then those for some.
+pub type LastSaid = BTreeMap<String, Vec<Option<Record>>>;
+
+/// A handle of the queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    store: Arc<Mutex<Memory>>,
+    keeper: Arc<Mutex<Keeper>>,
+    view: Arc<Mutex<View>>,
     appended: watch::Sender<u64>,
 }
 
 impl Queue {
     /// A queue in this process' memory, of at most `max_size` bytes and `max_age`.
+    ///
+    /// # Panics
+    /// Never: a new store in memory has nothing to fail at.
     pub fn memory(max_size: u64, max_age: Duration) -> Self {
-        Queue { store: Arc::new(Mutex::new(Memory::new(max_size, max_age))), appended: watch::Sender::new(0) }
+        let keeper = Keeper::open(Place::Memory, max_size, max_age);
+        Self::of(keeper.expect("an empty store in memory opens"))
+    }
+
+    /// The queue in a folder, which is made where it is not there. Blocks while its file is checked.
+    ///
+    /// # Errors
+    /// [`OpenError`] where the folder cannot be used now. A damaged file is none: it is put aside.
+    pub fn open(folder: PathBuf, max_size: u64, max_age: Duration) -> Result<Self, OpenError> {
+        match Keeper::open(Place::Folder(folder.clone()), max_size, max_age) {
+            Ok(keeper) => Ok(Self::of(keeper)),
+            Err(error) if error.is_locked() => Err(OpenError::Locked { folder }),
+            Err(error @ StoreError::File { .. }) => {
+                Err(OpenError::Folder { folder, why: keeper::chain(&error) })
+            }
+            Err(error) => Err(OpenError::Unusable { folder, why: keeper::chain(&error) }),
+        }
+    }
+
+    fn of(keeper: Keeper) -> Self {
+        let view = Arc::new(Mutex::new(keeper.view(View::default())));
+        Queue { keeper: Arc::new(Mutex::new(keeper)), view, appended: watch::Sender::new(0) }
     }
 
     /// Gives an endpoint a cursor at the queue's end; one that has a cursor keeps it.
-    pub fn register(&self, endpoint: &str) {
-        self.lock().register(endpoint);
+    ///
+    /// # Errors
+    /// [`QueueError`]; the endpoint gets its cursor as soon as the store is open.
+    pub async fn register(&self, endpoint: &str) -> Result<(), QueueError> {
+        let endpoint = endpoint.to_owned();
+        self.keeping(move |keeper| keeper.register(&endpoint)).await?
     }
 
     /// Takes an endpoint's cursor away; what only it still needed is freed.
-    pub fn remove(&self, endpoint: &str) {
-        self.lock().remove(endpoint);
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn remove(&self, endpoint: &str) -> Result<(), QueueError> {
+        let endpoint = endpoint.to_owned();
+        self.keeping(move |keeper| keeper.remove(&endpoint)).await?
     }
 
-    /// Puts records at the end and gives back what the bounds cost.
-    pub fn append(&self, records: Vec<Record>) -> Vec<Dropped> {
-        let dropped = self.lock().append(records);
+    /// Puts an entry at the end. Where the store cannot take it, it waits in memory.
+    pub async fn append(&self, entry: Entry) -> Appended {
+        let done = self.keeping(move |keeper| keeper.append(entry)).await;
         self.appended.send_modify(|count| *count += 1);
-        dropped
+        done.unwrap_or_else(|trouble| Appended { dropped: Vec::new(), trouble: Some(trouble) })
     }
 
     /// The oldest record that an endpoint has not acknowledged; none where it has all, or no cursor.
-    pub fn peek(&self, endpoint: &str) -> Option<Peeked> {
-        self.lock().peek(endpoint)
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn peek(&self, endpoint: &str) -> Result<Option<Peeked>, QueueError> {
+        let endpoint = endpoint.to_owned();
+        self.store(move |store| {
+            let Some(position) = store.index().cursor(&endpoint) else { return Ok(None) };
+            let Some(head) = store.index().head(position.record) else { return Ok(None) };
+            let samples = usize::try_from(head.samples).unwrap_or(usize::MAX);
+            Ok(Some(Peeked { position, samples, record: store.record(position.record)? }))
+        })
+        .await
     }
 
-    /// Moves an endpoint's cursor past `samples` samples from `from`, where it still stands there.
-    pub fn acknowledge(&self, endpoint: &str, from: Position, samples: usize) {
-        self.lock().acknowledge(endpoint, from, samples);
+    /// Moves an endpoint's cursor past what is done from `from` on, where it still stands there.
+    ///
+    /// # Errors
+    /// [`QueueError`]: nothing was changed, and the same call is to be made again.
+    pub async fn acknowledge(&self, endpoint: &str, from: Position, done: Done) -> Result<(), QueueError> {
+        let endpoint = endpoint.to_owned();
+        let Done { samples, refused, state } = done;
+        let progress = Progress { samples, refused, state };
+        self.store(move |store| store.acknowledge(&endpoint, from, &progress)).await
     }
 
-    /// Keeps what a receiver will not take, as far as there is room.
-    pub fn set_aside(&self, refused: Refused) {
-        self.lock().set_aside(refused);
+    /// What a worker has kept for itself with an acknowledgement, or by [`Queue::keep_state`].
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn state(&self, endpoint: &str) -> Result<Option<Vec<u8>>, QueueError> {
+        let endpoint = endpoint.to_owned();
+        self.store(move |store| Ok(store.state(&endpoint).map(<[u8]>::to_vec))).await
+    }
+
+    /// Keeps what a worker wants to find again.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn keep_state(&self, endpoint: &str, state: Vec<u8>) -> Result<(), QueueError> {
+        let endpoint = endpoint.to_owned();
+        self.store(move |store| store.keep_state(&endpoint, &state)).await
     }
 
     /// What was set aside for an endpoint, oldest first.
-    pub fn refused(&self, endpoint: &str) -> Vec<Refused> {
-        self.lock().refused(endpoint)
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn refused(&self, endpoint: &str) -> Result<Vec<Refused>, QueueError> {
+        let endpoint = endpoint.to_owned();
+        self.store(move |store| store.refused(&endpoint)).await
+    }
+
+    /// From which records the series can be read that each source had when it last spoke.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn last_said(&self) -> Result<LastSaid, QueueError> {
+        self.store(|store| {
+            let sources: Vec<_> =
+                store.index().kept().iter().map(|(s, kept)| (s.clone(), kept.numbers())).collect();
+            let mut all = LastSaid::new();
+            for (source, numbers) in sources {
+                all.insert(source, numbers.map(|number| store.record(number)).collect::<Result<_, _>>()?);
+            }
+            Ok(all)
+        })
+        .await
     }
 
     /// What an endpoint still has before it.
     pub fn waiting(&self, endpoint: &str) -> Waiting {
-        self.lock().waiting(endpoint)
+        lock(&self.view).endpoints.get(endpoint).copied().unwrap_or_default()
     }
 
-    /// Bytes, records and the oldest sample of the whole queue.
-    pub fn size(&self) -> (u64, usize, Option<i64>) {
-        self.lock().size()
+    /// The queue as it was after the last call that changed it.
+    pub fn view(&self) -> View {
+        lock(&self.view).clone()
+    }
+
+    /// Whether what waits outlives this process.
+    pub fn is_durable(&self) -> bool {
+        lock(&self.keeper).is_durable()
+    }
+
+    /// What happened to the store since this was last asked, a sentence each.
+    pub async fn take_notes(&self) -> Vec<String> {
+        self.keeping(Keeper::take_notes).await.unwrap_or_default()
     }
 
     /// Changes with every [`Queue::append`]; subscribe before [`Queue::peek`], so that nothing is missed.
@@ -163,7 +405,30 @@ impl Queue {
         self.appended.subscribe()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Memory> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn store<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        self.keeping(move |keeper| keeper.with(what)).await?
     }
+
+    /// Works on the store on a thread that may wait for the disk.
+    async fn keeping<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&mut Keeper) -> T + Send + 'static,
+    ) -> Result<T, QueueError> {
+        let (keeper, view) = (Arc::clone(&self.keeper), Arc::clone(&self.view));
+        let work = tokio::task::spawn_blocking(move || {
+            let mut keeper = lock(&keeper);
+            let done = what(&mut keeper);
+            let mut view = lock(&view);
+            *view = keeper.view(std::mem::take(&mut *view));
+            done
+        });
+        work.await.map_err(|_| QueueError::Stopping)
+    }
+}
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -108,6 +108,7 @@ struct Inner {
     failing: Failing,
     status: watch::Sender<Status>,
     clock_distrusted: AtomicBool,
+    queue_broken: AtomicBool,
 }
 
 impl Default for Telemetry {
@@ -127,6 +128,7 @@ impl Telemetry {
             failing: Failing::default(),
             status: watch::Sender::new(Status::default()),
             clock_distrusted: AtomicBool::new(false),
+            queue_broken: AtomicBool::new(false),
         }))
     }
 
@@ -354,6 +356,17 @@ impl Telemetry {
                 state.oldest = backlog.oldest;
             }
         });
+    }
+
+    /// Whether the queue's store can be used. Said when it changes.
+    pub fn queue_trouble(&self, trouble: Option<&dyn Display>) {
+        self.0.metrics.queue_up.set(vec![], if trouble.is_none() { 1.0 } else { 0.0 });
+        let was = self.0.queue_broken.swap(trouble.is_some(), Ordering::Relaxed);
+        match trouble {
+            Some(why) if !was => error!(error = %why, "what is collected waits in memory"),
+            None if was => info!("what is collected is on the disk again"),
+            _ => {}
+        }
     }
 
     /// The queue as a whole.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fleetpush::clock::Clock;
 use fleetpush::config::{Endpoint, MetadataSettings, ProtobufMessage, Retry};
 use fleetpush::encode::record;
-use fleetpush::queue::{Queue, Record};
+use fleetpush::queue::{self, Appended, Entry, Queue, Record};
 use fleetpush::sample::{Batch, Millis, SeriesSet};
 use fleetpush::sink::worker::Worker;
 use fleetpush::telemetry::Telemetry;
@@ -24,7 +24,7 @@ pub fn rows(shape: &str, batch: &Batch, limits: [&'static str; 2]) -> Vec<Row> {
     let rows = versions.into_iter().zip(limits).map(|((name, message), limit)| {
         let (used, bytes) = deliver(batch, message);
         Row::new(
-            format!("{shape}, sent as {name}, queue in memory included, CPU a million samples"),
+            format!("{shape}, sent as {name}, queue on disk included, CPU a million samples"),
             format!("{used:.3} s ({bytes:.1} bytes a sample)"),
             limit,
         )
@@ -35,7 +35,9 @@ pub fn rows(shape: &str, batch: &Batch, limits: [&'static str; 2]) -> Vec<Row> {
 /// CPU seconds a million samples, and bytes a sample.
 fn deliver(batch: &Batch, message: ProtobufMessage) -> (f64, f64) {
     let mut receiver = Peer::receiver();
-    let queue = Queue::memory(64 << 20, Duration::from_secs(3_600));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let queue = Queue::open(folder.path().to_owned(), 64 << 20, Duration::from_secs(3_600));
+    let queue = queue.expect("an empty folder can be used");
     let endpoint = Endpoint {
         name: "bench".into(),
         url: receiver.url.parse().expect("a URL"),
@@ -50,6 +52,7 @@ fn deliver(batch: &Batch, message: ProtobufMessage) -> (f64, f64) {
             .expect("usable settings");
     let rounds = (SAMPLES / batch.series_count()).max(1);
     let runtime = runtime();
+    runtime.block_on(queue.register("bench")).expect("the store is open");
     let mut known = SeriesSet::default();
     let mut round = |number: usize| {
         let at = Millis(batch.at().0 + number as i64 * 1_000);
@@ -59,13 +62,13 @@ fn deliver(batch: &Batch, message: ProtobufMessage) -> (f64, f64) {
         let records = records
             .map(|r| Record { bytes: r.bytes.into(), samples: r.samples, oldest_ms: r.oldest_ms })
             .collect();
-        assert!(queue.append(records).is_empty(), "the queue has room");
+        let entry = Entry { source: "bench".into(), scope: queue::Scope::Whole, records };
         let drained = runtime.block_on(async {
+            assert_eq!(queue.append(entry).await, Appended::default(), "the queue has room");
             worker.drain(Instant::now() + Duration::from_secs(60), &CancellationToken::new()).await
         });
         assert_eq!(drained.waiting_samples + drained.refused_samples, 0, "{:?}", drained.last_error);
     };
-    queue.register("bench");
     // Connection, client and table sizes are not what is measured.
     round(0);
     let before = receiver.taken();

@@ -1,14 +1,17 @@
 //! The queue's door: what a source said becomes records, or is kept out.
 //!
-//! In goes a batch and `now`; out come records with rising timestamps and the stale markers of what has
-//! ended. Never: I/O.
+//! In goes a batch and `now`; out comes an entry for the queue: records with rising timestamps, and the stale
+//! markers of what has ended. After a restart it goes on from what the queue has kept. Never: I/O.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::encode::record::{self, Identity};
-use crate::queue::Record;
-use crate::sample::{Batch, ClockTrust, Millis, SeriesSet, Source};
+use crate::queue::{self, Record};
+use crate::sample::{
+    Batch, ClockTrust, LabelName, Labels, METRIC_NAME, MetricName, Millis, Role, Scope, SeriesId, SeriesSet,
+    Source, Value,
+};
 
 /// A clock that is further behind than this is not believed.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
@@ -17,7 +20,7 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 #[derive(Debug, PartialEq)]
 pub(super) enum Entry {
     /// These records.
-    Records(Vec<Record>),
+    Queued(queue::Entry),
     /// Nothing: our clock is off by this many seconds (negative: behind what was committed).
     ClockSkewed(f64),
     /// Nothing: the API's clock and ours differ, as the collector has said.
@@ -67,13 +70,77 @@ impl Door {
         self.newest = self.newest.max(Some(batch.at()));
         let ended = known.series.advance(&batch);
         let records = record::cut(&batch, &ended, identity, max_samples);
-        Entry::Records(
-            records
-                .into_iter()
-                .map(|r| Record { bytes: r.bytes.into(), samples: r.samples, oldest_ms: r.oldest_ms })
-                .collect(),
-        )
+        let scope = match batch.scope() {
+            Scope::Whole => queue::Scope::Whole,
+            Scope::StateOnly => queue::Scope::Part,
+        };
+        let of =
+            |r: record::Record| Record { bytes: r.bytes.into(), samples: r.samples, oldest_ms: r.oldest_ms };
+        let records = records.into_iter().map(of).collect();
+        Entry::Queued(queue::Entry { source: key(batch.source()), scope, records })
     }
+
+    /// Goes on from the records in which a source last spoke, those for all of its series first.
+    pub(super) fn resume(&mut self, source: Source, records: &[Record], identity: &Identity) {
+        let known = self.sources.entry(source).or_default();
+        let mut ids = Vec::new();
+        for record in records {
+            // A record that cannot be read costs stale markers, nothing else.
+            let Ok(record) = record::decode(&record.bytes) else { continue };
+            let last = record.series.iter().map(|series| Millis(series.timestamp)).max();
+            known.last = known.last.max(last);
+            let alive = record.series.iter().filter(|series| series.value_bits != Value::STALE.bits());
+            ids.extend(alive.filter_map(|series| id(&record, series, identity)));
+        }
+        known.series = SeriesSet::of_ids(ids);
+        self.newest = self.newest.max(known.last);
+    }
+}
+
+/// A source in the queue.
+pub(super) fn key(source: &Source) -> String {
+    match source {
+        Source::Own => "own".to_owned(),
+        Source::Account(name) => format!("account/{name}"),
+    }
+}
+
+/// Back again; nothing for the source of another version of this program.
+pub(super) fn source(key: &str) -> Option<Source> {
+    match key.strip_prefix("account/") {
+        Some(name) => Some(Source::Account(name.into())),
+        None => (key == "own").then_some(Source::Own),
+    }
+}
+
+/// A series of a record as batches name it: without the labels that `identity` adds. One that was said under
+/// another identity keeps them, so that its stale marker goes to where it was.
+fn id(
+    record: &crate::pb::record::Record,
+    series: &crate::pb::record::Series,
+    identity: &Identity,
+) -> Option<(SeriesId, Role)> {
+    let text = |reference: &u32| record.symbols.get(*reference as usize).map(String::as_str);
+    let mut name = None;
+    let mut labels = Vec::new();
+    for pair in series.label_refs.chunks_exact(2) {
+        let (label, value) = (text(&pair[0])?, text(&pair[1])?);
+        if label == METRIC_NAME {
+            name = MetricName::new(value).ok();
+        } else {
+            labels.push((label, value));
+        }
+    }
+    let value = |wanted: &str| labels.iter().find(|(label, _)| *label == wanted).map(|(_, value)| *value);
+    let (job, instance) = (value("job"), value("instance"));
+    let role = if instance.is_some() { Role::State } else { Role::Fleet };
+    let ours = job == Some(&*identity.job) && instance.is_none_or(|instance| instance == &*identity.instance);
+    if ours {
+        labels.retain(|(label, _)| !matches!(*label, "job" | "instance"));
+    }
+    let pairs: Option<Vec<_>> =
+        labels.into_iter().map(|(label, value)| Some((LabelName::new(label).ok()?, value.into()))).collect();
+    Some((SeriesId { name: name?, labels: Labels::new(pairs?).ok()? }, role))
 }
 
 #[cfg(test)]
@@ -103,9 +170,9 @@ mod tests {
 
     /// Each sample as (fleet, time, whether it is a stale marker).
     fn samples(entry: Entry) -> Vec<(String, i64, bool)> {
-        let Entry::Records(records) = entry else { panic!("{entry:?}") };
+        let Entry::Queued(entry) = entry else { panic!("{entry:?}") };
         let mut all = Vec::new();
-        for record in records {
+        for record in entry.records {
             let record = record::decode(&record.bytes).unwrap();
             let text = |reference: u32| record.symbols[reference as usize].clone();
             for series in &record.series {
@@ -159,6 +226,44 @@ mod tests {
         let own = Batch::new(Source::Own, Millis(1_000), Scope::Whole, Vec::new()).unwrap();
         assert_eq!(door.enter(&own, Millis(1_000), &me, 10), Entry::Distrusted);
         door.enter(&batch(2_000, &["a"]), Millis(2_000), &me, 10);
-        assert_eq!(door.enter(&own, Millis(2_000), &me, 10), Entry::Records(Vec::new()));
+        let nothing = queue::Entry { source: "own".into(), scope: queue::Scope::Whole, records: Vec::new() };
+        assert_eq!(door.enter(&own, Millis(2_000), &me, 10), Entry::Queued(nothing));
+    }
+
+    fn queued(entry: Entry) -> Vec<Record> {
+        let Entry::Queued(entry) = entry else { panic!("{entry:?}") };
+        entry.records
+    }
+
+    #[test]
+    fn after_a_restart_what_is_gone_gets_its_stale_marker_and_times_go_on_rising() {
+        let me = identity("x");
+        let mut door = Door::default();
+        let whole = queued(door.enter(&batch(5_000, &["a", "b"]), Millis(5_000), &me, 1));
+        let mut next = Door::default();
+        next.resume(Source::Account("a".into()), &whole, &me);
+        let entered = samples(next.enter(&batch(4_000, &["b"]), Millis(4_000), &me, 10));
+        assert_eq!(entered, [("a".into(), 5_001, true), ("b".into(), 5_001, false)]);
+        let set_back = next.enter(&batch(1_000, &["b"]), Millis(1_000 - 300_000), &me, 10);
+        assert!(matches!(set_back, Entry::ClockSkewed(_)), "{set_back:?}");
+    }
+
+    #[test]
+    fn series_of_another_identity_end_under_their_own_labels() {
+        let mut door = Door::default();
+        let (old, new) = (Identity { job: "old".into(), instance: "x".into() }, identity("x"));
+        let said = queued(door.enter(&batch(1_000, &["a"]), Millis(1_000), &old, 10));
+        let mut next = Door::default();
+        next.resume(Source::Account("a".into()), &said, &new);
+        let records = queued(next.enter(&batch(2_000, &["a"]), Millis(2_000), &new, 10));
+        let record = record::decode(&records[0].bytes).unwrap();
+        let mut jobs: Vec<(&str, bool)> = Vec::new();
+        for series in &record.series {
+            let text = |reference: u32| record.symbols[reference as usize].as_str();
+            let pairs = series.label_refs.chunks(2).map(|pair| (text(pair[0]), text(pair[1])));
+            let job = pairs.into_iter().find(|(name, _)| *name == "job").unwrap().1;
+            jobs.push((job, series.value_bits == Value::STALE.bits()));
+        }
+        assert_eq!(jobs, [("balena", false), ("old", true)]);
     }
 }

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::shared::Shared;
+use super::store::WithoutFolder;
 use super::{AppError, Control, Parts};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -33,8 +34,9 @@ pub struct OnceOutcome {
 pub async fn once(config: &Config, telemetry: Telemetry, control: &Control) -> Result<OnceOutcome, AppError> {
     let deadline = Instant::now() + config.once_deadline;
     let shared = Arc::new(Shared::new(config, Clock::SYSTEM, telemetry));
+    shared.open_queue(config, WithoutFolder::Memory).await?;
     let parts = Parts::build(config, &shared)?;
-    shared.configure(config);
+    shared.configure(config).await;
     let mut outcome = OnceOutcome { collected: true, ..OnceOutcome::default() };
     for mut source in parts.sources {
         let cycle = tokio::time::timeout_at(deadline, source.collector.cycle());
@@ -58,7 +60,7 @@ pub async fn once(config: &Config, telemetry: Telemetry, control: &Control) -> R
             outcome.failures.push(format!("account {}: {}", source.name, error.explained()));
         }
         outcome.fleets += report.fleets.unwrap_or(0);
-        shared.collected(batch, &report);
+        shared.collected(batch, &report).await;
     }
     let latest = shared.latest.borrow().clone();
     let counted = latest.values().filter(|batch| *batch.source() != Source::Own);
@@ -80,6 +82,11 @@ pub async fn once(config: &Config, telemetry: Telemetry, control: &Control) -> R
             })
         });
     }
+    let fate = if shared.keeps_backlog() {
+        "stay in the queue for the next run"
+    } else {
+        "are lost, as the queue is in memory"
+    };
     for mut worker in parts.workers {
         let (stop, name) = (control.stop.clone(), worker.name().clone());
         sinks.spawn(async move {
@@ -88,9 +95,9 @@ pub async fn once(config: &Config, telemetry: Telemetry, control: &Control) -> R
             match (drained.waiting_samples, drained.refused_samples) {
                 (0, 0) => None,
                 (0, refused) => Some(format!("remote_write {name}: {refused} samples were refused{why}")),
-                (waiting, _) => Some(format!(
-                    "remote_write {name}: {waiting} samples were not delivered and, as the queue is in memory, are lost{why}"
-                )),
+                (waiting, _) => {
+                    Some(format!("remote_write {name}: {waiting} samples were not delivered and {fate}{why}"))
+                }
             }
         });
     }

@@ -1,33 +1,33 @@
 //! What outlives a reload: the latest batches, the queue and its door, the telemetry.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tracing::error;
+use tracing::{error, warn};
 
-use super::door::{Door, Entry};
+use super::door::{self, Door, Entry};
+use super::store::{self, WithoutFolder};
 use super::{AppError, latest};
 use crate::clock::Clock;
 use crate::collect::{CollectError, CycleReport};
 use crate::config::Config;
 use crate::encode::record::Identity;
-use crate::queue::Queue;
+use crate::queue::{Queue, Record, View};
 use crate::sample::{Batch, ClockTrust, Latest, Millis, Scope, Source, Text};
 use crate::sink::pushgateway::{self, Pusher};
 use crate::sink::worker::{self, Worker};
 use crate::telemetry::{Backlog, Collected, SinkName, Telemetry};
-
-/// A queue in memory never grows beyond this, whatever `queue.max_size` says of the disk.
-const MEMORY_BYTES: u64 = 64 << 20;
 
 /// What every task of a run holds.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) telemetry: Telemetry,
-    pub(super) queue: Queue,
+    /// None as long as no endpoint was ever there to read from it.
+    queue: Mutex<Option<Queue>>,
     /// What page and gateways show.
     pub(super) latest: watch::Sender<Latest>,
     door: Mutex<Door>,
@@ -69,7 +69,7 @@ impl Shared {
         Shared {
             clock,
             telemetry,
-            queue: Queue::memory(config.queue.max_size.min(MEMORY_BYTES), config.queue.max_age),
+            queue: Mutex::default(),
             latest: watch::Sender::new(Latest::default()),
             door: Mutex::default(),
             current: Mutex::new(Current::of(config)),
@@ -77,13 +77,45 @@ impl Shared {
         }
     }
 
+    /// Opens the queue where a configuration needs it for the first time, and goes on from what sources last
+    /// said there.
+    ///
+    /// # Errors
+    /// [`AppError::Queue`].
+    pub(super) async fn open_queue(&self, config: &Config, without: WithoutFolder) -> Result<(), AppError> {
+        if self.queue().is_some() {
+            return Ok(());
+        }
+        let Some(queue) = store::open(config, without).await? else { return Ok(()) };
+        let identity = Current::of(config).identity;
+        // A store that was opened a moment ago and does not answer now costs stale markers.
+        for (source, records) in queue.last_said().await.unwrap_or_default() {
+            if let Some(source) = door::source(&source) {
+                let records: Vec<Record> = records.into_iter().flatten().collect();
+                lock(&self.door).resume(source, &records, &identity);
+            }
+        }
+        *lock(&self.queue) = Some(queue);
+        Ok(())
+    }
+
+    /// Whether what waits for endpoints outlives this process.
+    pub(super) fn keeps_backlog(&self) -> bool {
+        self.queue().is_some_and(|queue| queue.is_durable())
+    }
+
+    fn queue(&self) -> Option<Queue> {
+        lock(&self.queue).clone()
+    }
+
     /// The remote-write endpoints of a configuration, ready to start.
     ///
     /// # Errors
     /// [`AppError::Settings`] where one's TLS files or settings are not usable.
     pub(super) fn workers(&self, config: &Config) -> Result<Vec<Worker>, AppError> {
+        let Some(queue) = self.queue() else { return Ok(Vec::new()) };
         let worker = |endpoint: &crate::config::Endpoint| {
-            let (queue, clock) = (self.queue.clone(), self.clock.clone());
+            let (queue, clock) = (queue.clone(), self.clock.clone());
             let external = config.external_labels.clone();
             Worker::new(endpoint.clone(), external, queue, clock, self.telemetry.clone()).map_err(|source| {
                 AppError::Settings { what: format!("remote_write {}", endpoint.name), source }
@@ -113,18 +145,18 @@ impl Shared {
     /// Lets records be made as `config` says, from here on; its endpoints get their cursors. What the new
     /// configuration no longer says is withdrawn: accounts, sinks, and series under an older `job` or
     /// `instance`.
-    pub(super) fn configure(&self, config: &Config) {
+    pub(super) async fn configure(&self, config: &Config) {
         let new = Current::of(config);
         let old = lock(&self.current).clone();
         if old.identity != new.identity {
             let known: Vec<Source> = self.latest.borrow().keys().cloned().collect();
             for batch in known.into_iter().filter_map(|source| self.nothing(source)) {
-                self.enqueue(&batch);
+                self.enqueue(&batch).await;
             }
         }
         let gone: Vec<Source> = self.latest.borrow().keys().filter(|s| !has(config, s)).cloned().collect();
         for batch in gone.into_iter().filter_map(|source| self.nothing(source)) {
-            self.take(batch);
+            self.take(batch).await;
         }
         for sink in old.endpoints.iter().filter(|sink| !new.endpoints.contains(sink)) {
             self.telemetry.sink_removed(sink);
@@ -135,8 +167,10 @@ impl Shared {
         for account in &config.accounts {
             self.telemetry.source_registered(&account.name);
         }
-        for sink in &new.endpoints {
-            self.queue.register(&sink.name);
+        let queue = self.queue();
+        for (sink, queue) in new.endpoints.iter().flat_map(|sink| Some((sink, queue.as_ref()?))) {
+            // A store that is closed registers it when it opens.
+            queue.register(&sink.name).await.unwrap_or_default();
         }
         *lock(&self.current) = new;
     }
@@ -147,7 +181,7 @@ impl Shared {
     }
 
     /// A source's cycle has ended: its batch goes out everywhere, and the program's own after it.
-    pub(super) fn collected(&self, batch: Batch, report: &CycleReport) {
+    pub(super) async fn collected(&self, batch: Batch, report: &CycleReport) {
         let at = batch.at();
         if let Source::Account(name) = batch.source() {
             let mut progress = lock(&self.progress);
@@ -160,8 +194,8 @@ impl Shared {
             }
         }
         self.report(&batch, report);
-        self.take(batch);
-        self.take_own(at);
+        self.take(batch).await;
+        self.take_own(at).await;
     }
 
     fn report(&self, batch: &Batch, report: &CycleReport) {
@@ -188,8 +222,8 @@ impl Shared {
     }
 
     /// Puts a batch into the queue, and on page and gateways.
-    pub(super) fn take(&self, batch: Batch) {
-        self.enqueue(&batch);
+    pub(super) async fn take(&self, batch: Batch) {
+        self.enqueue(&batch).await;
         self.latest.send_modify(|all| {
             let old = all.get(batch.source()).cloned();
             *all = latest::replace(all, latest::shown(old.as_deref(), &batch));
@@ -197,27 +231,27 @@ impl Shared {
     }
 
     /// The program's own metrics as a batch.
-    pub(super) fn take_own(&self, at: Millis) {
+    pub(super) async fn take_own(&self, at: Millis) {
         match Batch::new(Source::Own, at, Scope::Whole, self.telemetry.families()) {
-            Ok(own) => self.take(own),
+            Ok(own) => self.take(own).await,
             // Each self-metric is declared once and keeps its label sets in a map.
             Err(error) => error!(%error, "the program's own metrics contradict each other"),
         }
     }
 
-    fn enqueue(&self, batch: &Batch) {
+    async fn enqueue(&self, batch: &Batch) {
         let current = lock(&self.current).clone();
-        if current.endpoints.is_empty() {
-            return;
-        }
+        let Some(queue) = self.queue().filter(|_| !current.endpoints.is_empty()) else { return };
         let now = self.clock.now();
         let entry = lock(&self.door).enter(batch, now, &current.identity, current.max_samples);
         match entry {
-            Entry::Records(records) => {
-                for lost in self.queue.append(records) {
+            Entry::Queued(entry) => {
+                let appended = queue.append(entry).await;
+                self.telemetry
+                    .queue_trouble(appended.trouble.as_ref().map(|trouble| trouble as &dyn Display));
+                for lost in appended.dropped {
                     if let Some(sink) = current.endpoints.iter().find(|sink| *sink.name == *lost.endpoint) {
-                        let bound = lost.bound.as_str();
-                        self.telemetry.dropped(sink, lost.samples, bound, &"the queue's bound was reached");
+                        self.telemetry.dropped(sink, lost.samples, lost.bound.as_str(), &lost.bound);
                     }
                 }
             }
@@ -225,12 +259,15 @@ impl Shared {
             Entry::Distrusted => {}
         }
         for sink in &current.endpoints {
-            let waiting = self.queue.waiting(&sink.name);
+            let waiting = queue.waiting(&sink.name);
             let (oldest, newest) = (waiting.oldest_ms.map(Millis), waiting.newest_ms.map(Millis));
             self.telemetry.backlog(sink, Backlog { samples: waiting.samples, oldest, newest });
         }
-        let (bytes, records, oldest) = self.queue.size();
-        self.telemetry.queue(bytes, records, oldest.map(Millis));
+        let View { bytes, records, oldest_ms, .. } = queue.view();
+        self.telemetry.queue(bytes, records, oldest_ms.map(Millis));
+        for note in queue.take_notes().await {
+            warn!("the queue's {note}");
+        }
     }
 
     /// Deletes our groups at the gateways that are set so, as far as `grace` lasts.

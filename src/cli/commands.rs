@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use super::say::{answer, complain, fail};
 use super::{Exit, chain};
-use crate::app::{self, Control, Reread};
+use crate::app::{self, AppError, Control, Reread};
 use crate::config::Config;
 use crate::telemetry::Telemetry;
 
@@ -30,8 +30,18 @@ pub(super) async fn run(config: Config, reread: &mut Reread) -> Exit {
     match app::run(config, Telemetry::new(), listener, &mut control, reread).await {
         Ok(()) if control.abort.is_cancelled() => Exit::Sink,
         Ok(()) => Exit::Delivered,
-        Err(error @ app::AppError::Page(_)) => fail(Exit::Failed, chain(error)),
-        Err(error) => fail(Exit::Usage, chain(error)),
+        Err(error) => cannot_run(error),
+    }
+}
+
+/// Says why nothing runs, and with which exit code.
+fn cannot_run(error: AppError) -> Exit {
+    match error {
+        AppError::Page(_) => fail(Exit::Failed, chain(error)),
+        AppError::Queue(_) => fail(Exit::Queue, chain(error)),
+        AppError::QueueFolder(_) | AppError::Settings { .. } | AppError::Gateway { .. } => {
+            fail(Exit::Usage, chain(error))
+        }
     }
 }
 
@@ -42,7 +52,7 @@ pub(super) async fn once(config: Config) -> Exit {
         return fail(Exit::Failed, format_args!("signals cannot be handled: {error}"));
     }
     match app::once(&config, Telemetry::new(), &control).await {
-        Err(error) => fail(Exit::Usage, chain(error)),
+        Err(error) => cannot_run(error),
         Ok(outcome) => {
             outcome.failures.iter().for_each(complain);
             let exit = match (outcome.collected, outcome.failures.is_empty()) {

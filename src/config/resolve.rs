@@ -93,7 +93,7 @@ impl Resolver<'_> {
         let dir = match dir {
             Some(setting) if setting.filled()? == "memory" => QueueDir::Memory,
             Some(setting) => QueueDir::Folder(setting.path()?),
-            None => QueueDir::Folder(self.default_folder()),
+            None => QueueDir::Default(self.default_folder()),
         };
         let max_size = self.pick(block.max_size, "FLEETPUSH_QUEUE_MAX_SIZE", None);
         let max_age = self.pick(block.max_age, "FLEETPUSH_QUEUE_MAX_AGE", None);

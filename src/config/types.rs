@@ -139,7 +139,7 @@ pub struct MetadataSettings {
 }
 
 /// The queue before remote write.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueSettings {
     /// Where it is kept.
     pub dir: QueueDir,
@@ -156,8 +156,10 @@ pub struct QueueSettings {
 pub enum QueueDir {
     /// In this process' memory.
     Memory,
-    /// In a folder.
+    /// In the folder that was set.
     Folder(PathBuf),
+    /// In the default folder, which nobody has asked for.
+    Default(PathBuf),
 }
 
 impl QueueSettings {

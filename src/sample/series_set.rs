@@ -48,6 +48,11 @@ impl SeriesSet {
         SeriesSet(ids.collect())
     }
 
+    /// The series of these names, each of which may stand there several times.
+    pub fn of_ids(ids: impl IntoIterator<Item = (SeriesId, Role)>) -> Self {
+        SeriesSet(ids.into_iter().collect())
+    }
+
     /// How many series there are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -20,12 +20,12 @@ pub use check::CheckError;
 
 use self::cut::Cuts;
 use self::described::Described;
-use self::step::{Loaded, Step};
+use self::step::{Loaded, Owed, Step};
 use super::remote_write::{Dialect, Reason};
 use crate::clock::Clock;
 use crate::config::Endpoint;
 use crate::http::{Client, HttpError, redact};
-use crate::queue::Queue;
+use crate::queue::{Queue, View};
 use crate::retry::Backoff;
 use crate::sample::{Labels, Millis};
 use crate::telemetry::{Backlog, SinkKind, SinkName, Telemetry};
@@ -85,6 +85,7 @@ pub struct Worker {
     pace: Pace,
     dialect: Dialect,
     loaded: Option<Loaded>,
+    owed: Option<Owed>,
     cuts: Cuts,
     described: Described,
     backoff: Backoff,
@@ -134,6 +135,7 @@ impl Worker {
             client,
             pace,
             loaded: None,
+            owed: None,
             cuts: Cuts::default(),
             attempt: 0,
             started: false,
@@ -164,7 +166,7 @@ impl Worker {
     }
 
     async fn deliver(&mut self, stop: &CancellationToken) {
-        self.start();
+        self.start().await;
         let mut appended = self.queue.appended();
         while !stop.is_cancelled() {
             // Seen before the queue is looked at, so that what comes in between wakes us.
@@ -186,7 +188,7 @@ impl Worker {
 
     /// Delivers until nothing waits, the receiver refuses us as a whole, `deadline` or `stop`.
     pub async fn drain(&mut self, deadline: Instant, stop: &CancellationToken) -> Drained {
-        self.start();
+        self.start().await;
         self.tally = Tally::default();
         let mut parked = false;
         while !stop.is_cancelled() {
@@ -219,20 +221,25 @@ impl Worker {
         }
     }
 
-    fn start(&mut self) {
-        if !self.started {
-            self.started = true;
-            self.queue.register(&self.endpoint.name);
-            self.telemetry.sink_registered(&self.sink);
-            self.show_backlog();
+    async fn start(&mut self) {
+        if self.started {
+            return;
         }
+        self.started = true;
+        self.telemetry.sink_registered(&self.sink);
+        // A store that is closed registers it when it opens, and then nothing is known about the receiver.
+        self.queue.register(&self.endpoint.name).await.unwrap_or_default();
+        if let Ok(Some(state)) = self.queue.state(&self.endpoint.name).await {
+            self.dialect.resume(&state);
+        }
+        self.show_backlog();
     }
 
     fn show_backlog(&self) {
         let waiting = self.queue.waiting(&self.endpoint.name);
         let (oldest, newest) = (waiting.oldest_ms.map(Millis), waiting.newest_ms.map(Millis));
         self.telemetry.backlog(&self.sink, Backlog { samples: waiting.samples, oldest, newest });
-        let (bytes, records, oldest) = self.queue.size();
-        self.telemetry.queue(bytes, records, oldest.map(Millis));
+        let View { bytes, records, oldest_ms, .. } = self.queue.view();
+        self.telemetry.queue(bytes, records, oldest_ms.map(Millis));
     }
 }

@@ -8,7 +8,7 @@ use fleetpush::config::{
 };
 use fleetpush::demo::receiver::{Options, Personality, Server, Version};
 use fleetpush::encode::record::{self, Identity};
-use fleetpush::queue::{Queue, Record, Refused};
+use fleetpush::queue::{self, Appended, Entry, Queue, Record, Refused};
 use fleetpush::sample::{
     Batch, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, Source, Text, Value,
 };
@@ -23,6 +23,12 @@ use tokio_util::sync::CancellationToken;
 use crate::servers::eventually;
 
 pub const LIMIT: Duration = Duration::from_secs(20);
+
+/// What the queue's thread says, waited for here: a test's steps stay one line each.
+pub fn blocked<T: Send>(what: impl Future<Output = T> + Send) -> T {
+    let runtime = || tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    std::thread::scope(|scope| scope.spawn(|| runtime().block_on(what)).join().expect("no panic"))
+}
 
 /// The present, to the millisecond.
 pub fn now() -> i64 {
@@ -81,7 +87,7 @@ impl Rig {
             },
         };
         let queue = Queue::memory(64 << 20, Duration::from_secs(8 * 86_400));
-        queue.register("test");
+        blocked(queue.register("test")).expect("the store is open");
         let ms = Duration::from_millis;
         Rig {
             endpoint,
@@ -144,7 +150,12 @@ impl Rig {
             samples: r.samples,
             oldest_ms: r.oldest_ms,
         });
-        assert!(self.queue.append(records.collect()).is_empty(), "the queue has room");
+        self.append_records(records.collect());
+    }
+
+    pub fn append_records(&self, records: Vec<Record>) {
+        let entry = Entry { source: "balena".into(), scope: queue::Scope::Whole, records };
+        assert_eq!(blocked(self.queue.append(entry)), Appended::default(), "the queue has room");
     }
 
     /// A cycle of so many fleets `f000`, `f001`, … whose values are their numbers.
@@ -182,7 +193,7 @@ impl Rig {
     }
 
     pub fn refused(&self) -> Vec<Refused> {
-        self.queue.refused("test")
+        blocked(self.queue.refused("test")).expect("the store is open")
     }
 
     /// What page and commands show of it, once it is at work.

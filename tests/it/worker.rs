@@ -5,7 +5,7 @@ use std::time::Duration;
 use fleetpush::clock::Clock;
 use fleetpush::config::ProtobufMessage;
 use fleetpush::demo::receiver::{Delivered, Fault, Personality, Times, Version};
-use fleetpush::queue::{Position, Record};
+use fleetpush::queue::{Done, Position, Record};
 use fleetpush::sample::Millis;
 use rstest::rstest;
 use tokio::time::timeout;
@@ -53,7 +53,8 @@ async fn a_smaller_limit_of_the_endpoint_cuts_a_record_at_its_multiples() {
     rig.endpoint.max_samples_per_send = 3;
     rig.append_many(now(), 8);
     // A start in the middle, as after a crash, changes no later cut.
-    rig.queue.acknowledge("test", Position::default(), 1);
+    let done = Done { samples: 1, ..Done::default() };
+    rig.queue.acknowledge("test", Position::default(), done).await.unwrap();
     assert_eq!(rig.drain().await.delivered_samples, 7);
     assert_eq!(data(&server).iter().map(|(_, samples, _)| *samples).collect::<Vec<_>>(), [2, 3, 2]);
 }
@@ -193,7 +194,7 @@ async fn a_damaged_record_is_set_aside_and_the_next_one_arrives() {
     let server = simulated(Prometheus3).await;
     let rig = Rig::new(&server.write_url());
     let bytes = b"no record".to_vec().into();
-    rig.queue.append(vec![Record { bytes, samples: 3, oldest_ms: now() }]);
+    rig.append_records(vec![Record { bytes, samples: 3, oldest_ms: now() }]);
     rig.append(now(), &[("a", 1.0)]);
     let drained = rig.drain().await;
     assert_eq!((drained.delivered_samples, drained.refused_samples, drained.waiting_samples), (1, 3, 0));

@@ -375,7 +375,7 @@ async fn an_endpoint_that_fails_does_not_hold_up_another() {
     let mut second = Rig::new(&good.write_url());
     second.queue = first.queue.clone();
     second.endpoint.name = "other".into();
-    first.queue.register("other");
+    first.queue.register("other").await.unwrap();
     let _running = [first.spawn(), second.spawn()];
     let points = cycles(&first, 5);
     eventually("the good one has all", LIMIT, async || {

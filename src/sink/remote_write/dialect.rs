@@ -8,6 +8,8 @@ use crate::sample::Millis;
 
 /// So many 5xx to a 2.0 that was never confirmed, and 1.0 is tried once.
 const DOUBTS: u32 = 3;
+/// The version of what is kept.
+const STATE: u8 = 1;
 
 /// What is known about a receiver's versions.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub struct Dialect {
     one_taken: bool,
     doubts: u32,
     asked: Option<Millis>,
+    /// What was last kept.
+    kept: Option<Vec<u8>>,
 }
 
 impl Dialect {
@@ -30,7 +34,34 @@ impl Dialect {
             one_taken: false,
             doubts: 0,
             asked: None,
+            kept: None,
         }
+    }
+
+    /// What is worth keeping for the next start, where it is not what was last kept: whether 2.0 is spoken,
+    /// whether it was confirmed, and when the receiver was asked (milliseconds since the epoch).
+    pub fn changed(&mut self) -> Option<Vec<u8>> {
+        let asked = self.asked.filter(|_| !self.pinned)?;
+        let mut state = vec![STATE, u8::from(self.current == Protocol::Two), u8::from(self.two_confirmed)];
+        state.extend(asked.0.to_le_bytes());
+        if self.kept.as_ref() == Some(&state) {
+            return None;
+        }
+        self.kept = Some(state.clone());
+        Some(state)
+    }
+
+    /// Goes on from what an earlier process has kept; what it does not know is passed over.
+    pub fn resume(&mut self, state: &[u8]) {
+        let [STATE, two @ (0 | 1), confirmed @ (0 | 1), asked @ ..] = state else { return };
+        let Ok(asked) = <[u8; 8]>::try_from(asked) else { return };
+        if self.pinned {
+            return;
+        }
+        self.current = if *two == 1 { Protocol::Two } else { Protocol::One };
+        self.two_confirmed = *confirmed == 1;
+        self.asked = Some(Millis(i64::from_le_bytes(asked)));
+        self.kept = Some(state.to_vec());
     }
 
     /// Whether the configuration allows one version only.
@@ -147,6 +178,27 @@ mod tests {
         assert_eq!(dialect.protocol(), Protocol::Two);
         dialect.answered(Millis(2 * 86_400_005), Some((204, None)));
         assert!(!dialect.asked(1).two_confirmed, "the next samples decide");
+    }
+
+    #[test]
+    fn what_was_found_out_outlives_the_process_and_is_kept_once() {
+        let mut dialect = Dialect::new(ProtobufMessage::Auto);
+        assert_eq!(dialect.changed(), None, "nothing is known yet");
+        dialect.answered(Millis(7), Some((415, None)));
+        let state = dialect.changed().unwrap();
+        assert_eq!(dialect.changed(), None);
+        let mut next = Dialect::new(ProtobufMessage::Auto);
+        next.resume(&state);
+        assert_eq!((next.protocol(), next.is_question_due(Millis(8), DAY)), (Protocol::One, false));
+        assert_eq!(next.changed(), None);
+        let mut pinned = Dialect::new(ProtobufMessage::V2);
+        pinned.resume(&state);
+        assert_eq!(pinned.protocol(), Protocol::Two);
+        for odd in [&state[..3], b"", b"garbage", &[1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
+            let mut fresh = Dialect::new(ProtobufMessage::Auto);
+            fresh.resume(odd);
+            assert!(fresh.is_question_due(Millis(8), DAY));
+        }
     }
 
     #[test]

@@ -12,13 +12,15 @@ use crate::encode::record;
 use crate::encode::rw1::Metadata;
 use crate::http::{HttpError, Request};
 use crate::pb::record::Record;
-use crate::queue::{self, Peeked, Position, Refused};
+use crate::queue::{self, Done, Peeked, Position, QueueError, Refused};
 use crate::sample::Millis;
 use crate::sink::remote_write::{self, Protocol, Reason, Verdict};
 use crate::telemetry::status::Delivery;
 
 /// So much of an answer is read.
 const ANSWER_CAP: u64 = 16 << 10;
+/// How soon a queue that does not answer is asked again.
+const WITHOUT_QUEUE: Duration = Duration::from_millis(500);
 
 /// What comes after a step.
 #[derive(Debug)]
@@ -40,6 +42,13 @@ pub(super) struct Loaded {
     record: Record,
 }
 
+/// What is answered for and not yet written down: nothing else is done before it is.
+#[derive(Debug)]
+pub(super) struct Owed {
+    from: Position,
+    done: Done,
+}
+
 /// One request's samples.
 struct Sent {
     at: Position,
@@ -52,11 +61,31 @@ struct Sent {
 
 impl Worker {
     pub(super) async fn step(&mut self) -> Step {
-        let Some(peeked) = self.queue.peek(&self.endpoint.name) else { return Step::Idle };
+        if let Err(error) = self.pay().await {
+            return self.without_queue(&error);
+        }
+        let peeked = match self.queue.peek(&self.endpoint.name).await {
+            Ok(Some(peeked)) => peeked,
+            Ok(None) => return Step::Idle,
+            Err(error) => return self.without_queue(&error),
+        };
         if self.dialect.is_question_due(self.clock.now(), self.pace.ask_every) {
             return self.ask().await.map_or(Step::On, Step::Wait);
         }
-        let Peeked { position: at, record: source } = peeked;
+        let step = self.deliver_one(peeked).await;
+        match self.pay().await {
+            Ok(()) => step,
+            Err(error) => self.without_queue(&error),
+        }
+    }
+
+    async fn deliver_one(&mut self, peeked: Peeked) -> Step {
+        let Peeked { position: at, samples, record } = peeked;
+        let Some(source) = record else {
+            let why = "the disk has changed its bytes";
+            self.dropped(at, samples.saturating_sub(at.sample), Reason::Damaged, why);
+            return Step::On;
+        };
         let (record, range, protocol, metadata, body) = match self.encoded(at, &source) {
             Ok(encoded) => encoded,
             Err(why) => {
@@ -73,6 +102,20 @@ impl Worker {
         };
         self.loaded = Some(Loaded { number: at.record, record });
         step
+    }
+
+    /// Writes down what is owed.
+    async fn pay(&mut self) -> Result<(), QueueError> {
+        let Some(Owed { from, done }) = &self.owed else { return Ok(()) };
+        self.queue.acknowledge(&self.endpoint.name, *from, done.clone()).await?;
+        self.owed = None;
+        self.show_backlog();
+        Ok(())
+    }
+
+    fn without_queue(&mut self, error: &QueueError) -> Step {
+        self.tally.failure = Some(error.to_string());
+        Step::Wait(WITHOUT_QUEUE)
     }
 
     /// The next request; the error says what is wrong with the record.
@@ -249,7 +292,18 @@ impl Worker {
         let samples = range.len();
         let lost = samples - kept;
         let endpoint = self.endpoint.name.to_string();
-        self.queue.set_aside(Refused { endpoint, position: at, samples, record });
+        self.dropped_of(at, samples, lost, reason, why);
+        if let Some(owed) = &mut self.owed {
+            owed.done.refused = Some(Refused { endpoint, position: at, samples, record });
+        }
+    }
+
+    /// Samples of which nothing is left to be set aside.
+    fn dropped(&mut self, at: Position, samples: usize, reason: Reason, why: &str) {
+        self.dropped_of(at, samples, samples, reason, why);
+    }
+
+    fn dropped_of(&mut self, at: Position, samples: usize, lost: usize, reason: Reason, why: &str) {
         self.telemetry.dropped(&self.sink, lost, reason.as_str(), &why);
         self.tally.refused += lost as u64;
         self.tally.refusal = Some(why.to_owned());
@@ -257,13 +311,13 @@ impl Worker {
     }
 
     /// The samples are answered for.
-    fn advance(&mut self, at: Position, samples: usize) {
-        self.queue.acknowledge(&self.endpoint.name, at, samples);
+    fn advance(&mut self, from: Position, samples: usize) {
+        let state = self.dialect.changed();
+        self.owed = Some(Owed { from, done: Done { samples, refused: None, state } });
         self.cuts.done();
         self.attempt = 0;
         self.backoff.reset();
         self.parking.reset();
-        self.show_backlog();
     }
 
     fn failed(&mut self, sent: &Sent, error: &HttpError) -> Step {

@@ -1,0 +1,56 @@
+//! Opens the queue that a configuration asks for.
+
+use std::path::PathBuf;
+
+use tracing::warn;
+
+use super::AppError;
+use crate::config::{Config, QueueDir, QueueSettings};
+use crate::queue::{OpenError, Queue};
+
+/// A queue in memory never grows beyond this, whatever `queue.max_size` says of the disk.
+const MEMORY_BYTES: u64 = 64 << 20;
+
+/// What to do where the default folder cannot be used, which nobody has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WithoutFolder {
+    /// Say so and end: a service would lose its backlog with every restart.
+    Refuse,
+    /// Go on in memory: a job that ends soon has next to nothing to lose.
+    Memory,
+}
+
+/// The queue; none where no endpoint would read from it.
+pub(super) async fn open(config: &Config, without: WithoutFolder) -> Result<Option<Queue>, AppError> {
+    if config.endpoints.is_empty() {
+        return Ok(None);
+    }
+    let queue = &config.queue;
+    let opened = match &queue.dir {
+        QueueDir::Memory => Ok(memory(queue)),
+        QueueDir::Folder(folder) => on_disk(folder.clone(), queue).await,
+        QueueDir::Default(folder) => match on_disk(folder.clone(), queue).await {
+            Err(error @ OpenError::Folder { .. }) if without == WithoutFolder::Memory => {
+                warn!(%error, "the queue is in memory: what is not delivered at the end is lost");
+                Ok(memory(queue))
+            }
+            opened => opened,
+        },
+    };
+    opened.map(Some).map_err(|error| match error {
+        OpenError::Folder { .. } => AppError::QueueFolder(error),
+        OpenError::Locked { .. } | OpenError::Unusable { .. } => AppError::Queue(error),
+    })
+}
+
+fn memory(queue: &QueueSettings) -> Queue {
+    Queue::memory(queue.max_size.min(MEMORY_BYTES), queue.max_age)
+}
+
+async fn on_disk(folder: PathBuf, queue: &QueueSettings) -> Result<Queue, OpenError> {
+    let (max_size, max_age) = (queue.max_size, queue.max_age);
+    let path = folder.clone();
+    // The file is read through and checked, which may take a while.
+    let opened = tokio::task::spawn_blocking(move || Queue::open(path, max_size, max_age)).await;
+    opened.unwrap_or_else(|broke| Err(OpenError::Unusable { folder, why: broke.to_string() }))
+}

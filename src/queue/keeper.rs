@@ -1,0 +1,219 @@
+//! Keeps a store open. While it is not (a disk that is full, read-only or failing), what comes in waits in
+//! memory, and the store is opened again with growing delays. Never a crash, never a store that is half
+//! believed: after any error it is closed and read anew.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use super::error::StoreError;
+use super::place::{Opened, Place, words};
+use super::store::Store;
+use super::{Appended, Bound, Dropped, Entry, QueueError, View};
+
+/// So much waits in memory for a store that is closed.
+const MOST_PENDING: usize = 64 << 20;
+const FIRST_DELAY: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 500 });
+const LONGEST_DELAY: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub(super) struct Keeper {
+    place: Place,
+    max_size: u64,
+    max_age: Duration,
+    state: State,
+    /// Endpoints that have a cursor, or get one as soon as the store is open.
+    endpoints: BTreeSet<String>,
+    pending: VecDeque<Entry>,
+    pending_bytes: usize,
+    /// Where the queue ended when the first of them was last tried: a commit that failed may have been
+    /// durable all the same.
+    tried_at: Option<u64>,
+    /// What was lost while nobody was listening.
+    dropped: Vec<Dropped>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug)]
+enum State {
+    Open(Box<Store>),
+    Closed { why: String, again_at: Instant, delay: Duration },
+}
+
+impl Keeper {
+    /// Opens the store for the first time.
+    pub(super) fn open(place: Place, max_size: u64, max_age: Duration) -> Result<Self, StoreError> {
+        let Opened { store, aside } = place.open(max_size, max_age)?;
+        place.make_reserve();
+        Ok(Keeper {
+            place,
+            max_size,
+            max_age,
+            endpoints: store.index().endpoints().cloned().collect(),
+            state: State::Open(Box::new(store)),
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            tried_at: None,
+            dropped: Vec::new(),
+            notes: aside.into_iter().collect(),
+        })
+    }
+
+    pub(super) fn is_durable(&self) -> bool {
+        !matches!(self.place, Place::Memory)
+    }
+
+    /// Does something with the store, which is opened first where it is closed.
+    pub(super) fn with<T>(
+        &mut self,
+        what: impl FnOnce(&mut Store) -> Result<T, StoreError>,
+    ) -> Result<T, QueueError> {
+        self.ready()?;
+        self.attempt(what)
+    }
+
+    pub(super) fn register(&mut self, endpoint: &str) -> Result<(), QueueError> {
+        self.endpoints.insert(endpoint.to_owned());
+        self.with(|store| store.register(endpoint))
+    }
+
+    pub(super) fn remove(&mut self, endpoint: &str) -> Result<(), QueueError> {
+        self.endpoints.remove(endpoint);
+        self.with(|store| store.remove(endpoint))
+    }
+
+    /// Puts an entry at the end: into the store, or to those that wait for it.
+    pub(super) fn append(&mut self, entry: Entry) -> Appended {
+        self.pending_bytes += entry.bytes();
+        self.pending.push_back(entry);
+        let trouble = self.ready().err();
+        while self.pending_bytes > MOST_PENDING
+            && let Some(lost) = self.take_pending()
+        {
+            let samples = lost.records.iter().map(|record| record.samples).sum();
+            let of = |endpoint: &String| Dropped { endpoint: endpoint.clone(), samples, bound: Bound::Disk };
+            self.dropped.extend(self.endpoints.iter().map(of));
+        }
+        Appended { dropped: std::mem::take(&mut self.dropped), trouble }
+    }
+
+    /// What happened to the store since this was last asked, a sentence each.
+    pub(super) fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// The state to be seen from outside; of a closed store as it was.
+    pub(super) fn view(&self, last: View) -> View {
+        let waiting_outside = self.pending.iter().flat_map(|entry| &entry.records);
+        let pending_samples = waiting_outside.map(|record| record.samples as u64).sum();
+        match &self.state {
+            State::Closed { why, .. } => View { trouble: Some(why.clone()), pending_samples, ..last },
+            State::Open(store) => {
+                let index = store.index();
+                let waiting = |endpoint: &String| (endpoint.clone(), index.waiting(endpoint));
+                let (records, oldest_ms) = index.needed();
+                View {
+                    endpoints: index.endpoints().map(waiting).collect(),
+                    bytes: self.place.bytes_on_disk().unwrap_or_else(|| index.cost()),
+                    records,
+                    oldest_ms,
+                    pending_samples,
+                    trouble: None,
+                }
+            }
+        }
+    }
+
+    /// Opens the store where it is closed and due, and puts in what has waited.
+    fn ready(&mut self) -> Result<(), QueueError> {
+        if let State::Closed { why, again_at, delay } = &self.state {
+            let (now, delay) = (Instant::now(), *delay);
+            if now < *again_at {
+                return Err(QueueError::Closed(why.clone()));
+            }
+            match self.place.open(self.max_size, self.max_age) {
+                Ok(Opened { store, aside }) => {
+                    if self.tried_at.take().is_some_and(|end| store.index().end() > end) {
+                        self.take_pending();
+                    }
+                    self.state = State::Open(Box::new(store));
+                    self.notes.extend(aside);
+                    for endpoint in self.endpoints.clone() {
+                        self.attempt(|store| store.register(&endpoint))?;
+                    }
+                    self.notes.push("store is open again".to_owned());
+                }
+                Err(error) => return Err(self.close(&error, (delay * 2).min(LONGEST_DELAY))),
+            }
+        }
+        while let Some(entry) = self.pending.front().cloned() {
+            if let State::Open(store) = &self.state {
+                self.tried_at = Some(store.index().end());
+            }
+            let dropped = self.attempt(|store| store.append(&entry))?;
+            self.tried_at = None;
+            self.dropped.extend(dropped);
+            self.take_pending();
+        }
+        Ok(())
+    }
+
+    fn take_pending(&mut self) -> Option<Entry> {
+        let entry = self.pending.pop_front()?;
+        self.pending_bytes -= entry.bytes();
+        Some(entry)
+    }
+
+    fn attempt<T>(
+        &mut self,
+        what: impl FnOnce(&mut Store) -> Result<T, StoreError>,
+    ) -> Result<T, QueueError> {
+        let State::Open(store) = &mut self.state else {
+            return Err(QueueError::Closed("the store is closed".to_owned()));
+        };
+        // redb may panic on pages that were altered under it; it is read anew then, as after every error.
+        match catch_unwind(AssertUnwindSafe(|| what(store))) {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(self.close(&error, FIRST_DELAY)),
+            Err(panic) => Err(self.close(&StoreError::Broke(words(&*panic)), FIRST_DELAY)),
+        }
+    }
+
+    /// Closes the store and says when it is opened again.
+    fn close(&mut self, error: &StoreError, delay: Duration) -> QueueError {
+        let why = chain(error);
+        let full = is_full(error) && self.place.free_reserve();
+        // With the reserve's room there is no reason to wait.
+        let again_at = if full { Instant::now() } else { Instant::now() + delay };
+        let closed = State::Closed { why: why.clone(), again_at, delay };
+        let open = std::mem::replace(&mut self.state, closed);
+        // What redb does at its end may fail as well.
+        catch_unwind(AssertUnwindSafe(|| drop(open))).unwrap_or_default();
+        QueueError::Closed(why)
+    }
+}
+
+fn is_full(error: &StoreError) -> bool {
+    let found = match error {
+        StoreError::Redb(redb::Error::Io(error)) => error.kind(),
+        StoreError::File { source, .. } => source.kind(),
+        _ => return false,
+    };
+    matches!(found, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// An error with its causes.
+pub(super) fn chain(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        next = cause.source();
+    }
+    text
+}

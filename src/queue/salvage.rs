@@ -1,0 +1,97 @@
+//! What can still be read of a damaged store goes into a new one: every record whose checksum is right, and
+//! a gap for each of the others, which its readers count. The damaged file is only read.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use redb::{Builder, Key, ReadOnlyDatabase, ReadableDatabase, ReadableTable, TableDefinition, Value};
+
+use super::error::StoreError;
+use super::store::{CURSORS, HEADS, KEPT, META, RECORDS, STATES, Store, sealed, unsealed};
+
+/// Records that are copied in one transaction.
+const AT_ONCE: usize = 64;
+
+/// How many records were saved, and how many were not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Saved {
+    pub(super) records: usize,
+    pub(super) lost: usize,
+}
+
+/// Copies from the file at `from` into `into`, which is empty; nothing where the file cannot be read at all.
+pub(super) fn copy(from: &Path, into: &mut Store) -> Result<Option<Saved>, StoreError> {
+    // redb may panic on a page that was altered; what was read until then is good.
+    let opened = catch_unwind(|| Builder::new().set_cache_size(super::store::CACHE).open_read_only(from));
+    let Ok(Ok(old)) = opened else { return Ok(None) };
+    let first = rows(&old, META, |key: &str, value| (key == "first").then_some(((), value)));
+    let heads = rows(&old, HEADS, |number, head| Some((number, head)));
+    let cursors = rows(&old, CURSORS, |name: &str, at| Some((name.to_owned(), at)));
+    let kept = rows(&old, KEPT, |name: &str, ranges| Some((name.to_owned(), ranges)));
+    let states = rows(&old, STATES, |name: &str, state: &[u8]| Some((name.to_owned(), state.to_vec())));
+    let Some((first, end)) = first.get(&()).copied().zip(heads.keys().next_back().map(|last| last + 1))
+    else {
+        return Ok(None);
+    };
+    let mut saved = Saved::default();
+    let held: Vec<u64> = heads.keys().copied().filter(|number| *number < first).collect();
+    let numbers: Vec<u64> = held.into_iter().chain(first..end).collect();
+    for some in numbers.chunks(AT_ONCE) {
+        let txn = into.db().begin_write()?;
+        for number in some {
+            txn.open_table(HEADS)?.insert(number, heads.get(number).copied().unwrap_or_default())?;
+            match catch_unwind(AssertUnwindSafe(|| record(&old, *number))).ok().flatten() {
+                Some(bytes) => {
+                    txn.open_table(RECORDS)?.insert(number, sealed(*number, &bytes).as_slice())?;
+                    saved.records += 1;
+                }
+                None => saved.lost += 1,
+            }
+        }
+        txn.commit()?;
+    }
+    let txn = into.db().begin_write()?;
+    txn.open_table(META)?.insert("first", first)?;
+    for (endpoint, at) in &cursors {
+        txn.open_table(CURSORS)?.insert(endpoint.as_str(), at)?;
+    }
+    for (source, ranges) in &kept {
+        txn.open_table(KEPT)?.insert(source.as_str(), ranges)?;
+    }
+    for (endpoint, state) in &states {
+        txn.open_table(STATES)?.insert(endpoint.as_str(), state.as_slice())?;
+    }
+    txn.commit()?;
+    into.reload()?;
+    // What is closed while it is damaged may panic as well.
+    catch_unwind(AssertUnwindSafe(|| drop(old))).unwrap_or_default();
+    Ok(Some(saved))
+}
+
+/// The rows of a table up to the first that cannot be read.
+fn rows<K: Key, V: Value, A: Ord, B>(
+    old: &ReadOnlyDatabase,
+    table: TableDefinition<'_, K, V>,
+    row: impl Fn(K::SelfType<'_>, V::SelfType<'_>) -> Option<(A, B)>,
+) -> BTreeMap<A, B> {
+    let mut all = BTreeMap::new();
+    let read = catch_unwind(AssertUnwindSafe(|| -> Result<(), StoreError> {
+        let txn = old.begin_read()?;
+        for found in txn.open_table(table)?.iter()? {
+            let (key, value) = found?;
+            all.extend(row(key.value(), value.value()));
+        }
+        Ok(())
+    }));
+    // An end that cannot be read is what this is for.
+    drop(read);
+    all
+}
+
+fn record(old: &ReadOnlyDatabase, number: u64) -> Option<Vec<u8>> {
+    let txn = old.begin_read().ok()?;
+    let table = txn.open_table(RECORDS).ok()?;
+    let value = table.get(number).ok()??;
+    unsealed(number, value.value()).map(<[u8]>::to_vec)
+}
