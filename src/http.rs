@@ -210,10 +210,16 @@ impl Client {
         mask.apply(text)
     }
 
-    /// The beginning of a foreign body in one line, with our own secrets masked.
-    pub async fn excerpt(&self, body: &[u8], characters: usize) -> String {
+    /// The beginning of a foreign body in one line of at most so many bytes, with our own secrets masked.
+    pub async fn excerpt(&self, body: &[u8], bytes: usize) -> String {
         // Masked first: white space is changed, and a secret may be cut, by what follows.
-        excerpt_of(self.without_secrets(&String::from_utf8_lossy(body)).await.as_bytes(), characters)
+        let mut text =
+            excerpt_of(self.without_secrets(&String::from_utf8_lossy(body)).await.as_bytes(), bytes);
+        if text.len() > bytes {
+            text.truncate(text.floor_char_boundary(bytes));
+            text.push('…');
+        }
+        text
     }
 
     /// The client of the files as they are now: while one is unusable every request fails.

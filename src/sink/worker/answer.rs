@@ -9,7 +9,7 @@ use crate::retry::{RETRY_AFTER_CAP, retry_after};
 use crate::sample::Millis;
 use crate::sink::remote_write::{self, Reply, Written};
 
-/// So many characters of a foreign text are shown.
+/// So many bytes of a foreign text are shown.
 const SHOWN: usize = 1024;
 
 #[derive(Debug)]
