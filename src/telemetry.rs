@@ -7,6 +7,7 @@
 mod failing;
 pub mod logs;
 pub mod metrics;
+mod queue;
 pub mod status;
 
 use std::fmt::Display;
@@ -20,6 +21,7 @@ use tracing::{debug, error, info, warn};
 use crate::sample::{Family, Millis, Text};
 use failing::Failing;
 use metrics::Metrics;
+pub use queue::Backlog;
 use status::{Delivery, SinkState, SourceStatus, Status};
 
 /// What kind of sink one is.
@@ -342,41 +344,6 @@ impl Telemetry {
         self.0.metrics.rw_metadata.add(sink.remote(), families as f64);
     }
 
-    /// What waits for an endpoint.
-    pub fn backlog(&self, sink: &SinkName, backlog: Backlog) {
-        let m = &self.0.metrics;
-        m.rw_pending.set(sink.remote(), backlog.samples as f64);
-        if let Some(newest) = backlog.newest {
-            m.rw_highest.set(sink.remote(), newest.as_seconds());
-            m.rw_highest_all.set(vec![], newest.as_seconds());
-        }
-        self.0.status.send_modify(|status| {
-            if let Some(state) = status.sinks.get_mut(&sink.key()) {
-                state.waiting_samples = backlog.samples;
-                state.oldest = backlog.oldest;
-            }
-        });
-    }
-
-    /// Whether the queue's store can be used. Said when it changes.
-    pub fn queue_trouble(&self, trouble: Option<&dyn Display>) {
-        self.0.metrics.queue_up.set(vec![], if trouble.is_none() { 1.0 } else { 0.0 });
-        let was = self.0.queue_broken.swap(trouble.is_some(), Ordering::Relaxed);
-        match trouble {
-            Some(why) if !was => error!(error = %why, "what is collected waits in memory"),
-            None if was => info!("what is collected is on the disk again"),
-            _ => {}
-        }
-    }
-
-    /// The queue as a whole.
-    pub fn queue(&self, bytes: u64, records: usize, oldest: Option<Millis>) {
-        let m = &self.0.metrics;
-        m.queue_bytes.set(vec![], bytes as f64);
-        m.queue_records.set(vec![], records as f64);
-        m.queue_oldest.set(vec![], oldest.map_or(0.0, Millis::as_seconds));
-    }
-
     /// The configuration was read again.
     pub fn reloaded(&self, error: Option<&dyn Display>) {
         match error {
@@ -399,15 +366,4 @@ impl Telemetry {
             }
         });
     }
-}
-
-/// What waits for one endpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// Samples not yet answered.
-    pub samples: u64,
-    /// The oldest of them.
-    pub oldest: Option<Millis>,
-    /// The newest that was ever put in.
-    pub newest: Option<Millis>,
 }

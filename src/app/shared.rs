@@ -99,6 +99,11 @@ impl Shared {
         Ok(())
     }
 
+    /// Puts a queue in memory in the store's place, for questions: a service may have the store open.
+    pub(super) fn leave_store_alone(&self, config: &Config) {
+        *lock(&self.queue) = Some(store::memory(&config.queue));
+    }
+
     /// Whether what waits for endpoints outlives this process.
     pub(super) fn keeps_backlog(&self) -> bool {
         self.queue().is_some_and(|queue| queue.is_durable())
@@ -263,8 +268,8 @@ impl Shared {
             let (oldest, newest) = (waiting.oldest_ms.map(Millis), waiting.newest_ms.map(Millis));
             self.telemetry.backlog(sink, Backlog { samples: waiting.samples, oldest, newest });
         }
-        let View { bytes, records, oldest_ms, .. } = queue.view();
-        self.telemetry.queue(bytes, records, oldest_ms.map(Millis));
+        let View { bytes, records, oldest_ms, full_in, .. } = queue.view();
+        self.telemetry.queue(bytes, records, oldest_ms.map(Millis), full_in);
         for note in queue.take_notes().await {
             warn!("the queue's {note}");
         }

@@ -43,7 +43,8 @@ pub(super) async fn open(config: &Config, without: WithoutFolder) -> Result<Opti
     })
 }
 
-fn memory(queue: &QueueSettings) -> Queue {
+/// A queue in this process' memory.
+pub(super) fn memory(queue: &QueueSettings) -> Queue {
     Queue::memory(queue.max_size.min(MEMORY_BYTES), queue.max_age)
 }
 

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use super::{Bound, Dropped, Entry, Position, Record, Scope, Waiting};
 
+/// So many records tell the rate.
+const RECENT: usize = 128;
+
 /// What is known of a record without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
@@ -89,6 +92,8 @@ pub(super) struct Index {
     kept: BTreeMap<String, Kept>,
     newest_ms: Option<i64>,
     cost: u64,
+    /// The last records that were appended, for the rate.
+    recent: VecDeque<Head>,
 }
 
 impl Index {
@@ -115,6 +120,10 @@ impl Index {
     }
 
     fn push(&mut self, head: Head) {
+        self.recent.push_back(head);
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
         self.heads.push_back((self.samples, head));
         self.samples += head.samples;
     }
@@ -150,6 +159,16 @@ impl Index {
     /// Records that some endpoint still needs, and the oldest sample in them.
     pub(super) fn needed(&self) -> (usize, Option<i64>) {
         (self.heads.len(), self.heads.front().map(|(_, head)| head.oldest_ms))
+    }
+
+    /// How long there is room for at the rate of the last records, if nothing is delivered.
+    pub(super) fn full_in(&self, bounds: Bounds) -> Option<Duration> {
+        let (begin, end) = (self.recent.front()?, self.recent.back()?);
+        let took_ms = u64::try_from(end.oldest_ms.checked_sub(begin.oldest_ms)?).ok().filter(|ms| *ms > 0)?;
+        // The first one was there when the time began.
+        let cost: u64 = self.recent.iter().skip(1).map(|head| head.cost()).sum();
+        let room = bounds.cost.saturating_sub(self.cost);
+        Duration::try_from_secs_f64(room as f64 / cost as f64 * took_ms as f64 / 1000.0).ok()
     }
 
     pub(super) fn waiting(&self, endpoint: &str) -> Waiting {

@@ -118,6 +118,7 @@ impl Keeper {
                     bytes: self.place.bytes_on_disk().unwrap_or_else(|| index.cost()),
                     records,
                     oldest_ms,
+                    full_in: store.full_in(),
                     pending_samples,
                     trouble: None,
                 }

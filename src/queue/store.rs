@@ -11,6 +11,7 @@
 //! | `meta` | `format`, `first` | 1; the first record that an endpoint may need |
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 
@@ -68,7 +69,7 @@ impl Store {
     pub(super) fn open(
         backend: Box<dyn StorageBackend>,
         max_size: u64,
-        max_age: std::time::Duration,
+        max_age: Duration,
     ) -> Result<Self, StoreError> {
         // Without the check a page that was altered on the disk may be believed, or make redb panic.
         let db = Builder::new()
@@ -106,6 +107,11 @@ impl Store {
 
     pub(super) fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// How long there is room for at the present rate if nothing is delivered.
+    pub(super) fn full_in(&self) -> Option<Duration> {
+        self.index.full_in(self.bounds)
     }
 
     pub(super) fn db(&self) -> &Database {

@@ -239,7 +239,7 @@ impl Worker {
         let waiting = self.queue.waiting(&self.endpoint.name);
         let (oldest, newest) = (waiting.oldest_ms.map(Millis), waiting.newest_ms.map(Millis));
         self.telemetry.backlog(&self.sink, Backlog { samples: waiting.samples, oldest, newest });
-        let View { bytes, records, oldest_ms, .. } = self.queue.view();
-        self.telemetry.queue(bytes, records, oldest_ms.map(Millis));
+        let View { bytes, records, oldest_ms, full_in, .. } = self.queue.view();
+        self.telemetry.queue(bytes, records, oldest_ms.map(Millis), full_in);
     }
 }

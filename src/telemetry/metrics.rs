@@ -103,6 +103,7 @@ metrics! {
     queue_bytes: Gauge "fleetpush_queue_bytes" [] "Bytes that the queue takes on the disk, or in memory where it is there";
     queue_records: Gauge "fleetpush_queue_records" [] "Records in the queue";
     queue_oldest: Gauge "fleetpush_queue_oldest_timestamp_seconds" [] "Time of the oldest sample in the queue, 0 when it is empty";
+    queue_full: Gauge "fleetpush_queue_full_seconds" [] "How long the queue has room for at the present rate if nothing is delivered";
     clock_skew: Gauge "fleetpush_clock_skew_seconds" [] "How far our clock is ahead of the balena API";
     reload_successful: Gauge "fleetpush_config_last_reload_successful" [] "Whether the last reload of the configuration was taken";
     rw_samples: Counter "prometheus_remote_storage_samples_total" ["remote_name", "url"] "Samples taken by a remote-write endpoint";

@@ -28,6 +28,8 @@ impl Program {
         let child = Command::new(env!("CARGO_BIN_EXE_fleetpush"))
             .args(arguments)
             .env_clear()
+            // Where a run keeps its queue unless it is told otherwise: never the machine's own folder.
+            .env("STATE_DIRECTORY", folder.path().join("state"))
             .envs(environment.iter().copied())
             .current_dir(folder.path())
             .stdin(Stdio::null())

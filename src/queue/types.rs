@@ -1,0 +1,223 @@
+//! The words of the queue: what goes in, what comes out, what can go wrong.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Samples of one part of one batch. It is cut once and never again.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The encoded samples.
+    pub bytes: Arc<[u8]>,
+    /// How many there are.
+    pub samples: usize,
+    /// The oldest of them, milliseconds since the epoch.
+    pub oldest_ms: i64,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Record { bytes, samples, oldest_ms } = self;
+        write!(f, "Record({} bytes, {samples} samples at {oldest_ms})", bytes.len())
+    }
+}
+
+/// What a source says at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Whose words these are.
+    pub source: String,
+    /// For how many of its series they speak.
+    pub scope: Scope,
+    /// The words.
+    pub records: Vec<Record>,
+}
+
+impl Entry {
+    pub(super) fn bytes(&self) -> usize {
+        self.records.iter().map(|record| record.bytes.len()).sum()
+    }
+}
+
+/// For how many of a source's series an [`Entry`] speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// For all of them: what earlier entries said no longer stands.
+    Whole,
+    /// For some; the last [`Scope::Whole`] entry stands beside it.
+    Part,
+}
+
+/// A place in the queue: a record, and how many of its samples are done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The record's number, rising.
+    pub record: u64,
+    /// Its samples before this one are done.
+    pub sample: usize,
+}
+
+/// The oldest record that an endpoint has not acknowledged.
+#[derive(Clone, Debug)]
+pub struct Peeked {
+    /// Where the endpoint stands.
+    pub position: Position,
+    /// How many samples its record has.
+    pub samples: usize,
+    /// The record; none where its bytes are no longer those that were written.
+    pub record: Option<Record>,
+}
+
+/// What one endpoint still has before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Records, the one that is begun among them.
+    pub records: usize,
+    /// Samples not acknowledged.
+    pub samples: u64,
+    /// The oldest of them, milliseconds since the epoch.
+    pub oldest_ms: Option<i64>,
+    /// The newest that was ever appended.
+    pub newest_ms: Option<i64>,
+}
+
+/// Samples that the queue could not keep for one endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The endpoint's name.
+    pub endpoint: String,
+    /// How many.
+    pub samples: usize,
+    /// Which bound it was.
+    pub bound: Bound,
+}
+
+/// What the queue had no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// `queue.max_size`.
+    Size,
+    /// `queue.max_age`.
+    Age,
+    /// The disk took nothing, for longer than memory could hold it.
+    Disk,
+}
+
+impl Bound {
+    /// As it stands in labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Bound::Size => "queue_full",
+            Bound::Age => "too_old",
+            Bound::Disk => "queue_broken",
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Bound::Size => "the queue is full: raise queue.max_size, or look why the receiver takes nothing",
+            Bound::Age => "older than queue.max_age: look why the receiver takes nothing",
+            Bound::Disk => "the queue's disk takes nothing, and memory holds no more",
+        })
+    }
+}
+
+/// What has come of an [`Queue::append`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// What the bounds cost.
+    pub dropped: Vec<Dropped>,
+    /// Why the entry waits in memory; none: it is on the disk.
+    pub trouble: Option<QueueError>,
+}
+
+/// A record, or a part of one, that a receiver will not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Whose receiver.
+    pub endpoint: String,
+    /// Where it stood in the queue.
+    pub position: Position,
+    /// How many of its samples were refused from there on.
+    pub samples: usize,
+    /// The record.
+    pub record: Record,
+}
+
+/// What an endpoint has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// How many samples, from where it stood.
+    pub samples: usize,
+    /// What of them is set aside.
+    pub refused: Option<Refused>,
+    /// What its worker wants to find again at the next start; none: as it was.
+    pub state: Option<Vec<u8>>,
+}
+
+/// Why the queue does not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueueError {
+    /// The disk; the store is opened again by itself.
+    #[error("the queue's store cannot be used: {0}")]
+    Closed(String),
+    /// The program ends.
+    #[error("the queue is stopping")]
+    Stopping,
+}
+
+/// Why a queue cannot be opened at all.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error(
+        "the queue in {} is in use by another process: stop that one, or give this one a folder of its own",
+        folder.display()
+    )]
+    Locked {
+        /// Where it is.
+        folder: PathBuf,
+    },
+    /// The folder is not there and cannot be made, or nothing can be written in it.
+    #[error("the queue's folder {} cannot be used: {why}", folder.display())]
+    Folder {
+        /// Where it is.
+        folder: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The disk, or a store of another version.
+    #[error("the queue in {} cannot be opened: {why}", folder.display())]
+    Unusable {
+        /// Where it is.
+        folder: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The queue as it is seen from outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// What waits for each endpoint.
+    pub endpoints: BTreeMap<String, Waiting>,
+    /// What the store takes on the disk (holes not counted), or its records in memory.
+    pub bytes: u64,
+    /// Records that some endpoint still needs.
+    pub records: usize,
+    /// The oldest sample in them, milliseconds since the epoch.
+    pub oldest_ms: Option<i64>,
+    /// How long it has room for at the present rate if nothing is delivered; none while no rate is known.
+    pub full_in: Option<Duration>,
+    /// Samples that wait in memory for a store that is closed.
+    pub pending_samples: u64,
+    /// Why the store is closed.
+    pub trouble: Option<String>,
+}
+
+/// Records that tell which series a source has: those for all of them, then those for some.
+pub type LastSaid = BTreeMap<String, Vec<Option<Record>>>;
