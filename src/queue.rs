@@ -62,10 +62,8 @@ impl Queue {
         match Keeper::open(Place::Folder(folder.clone()), max_size, max_age) {
             Ok(keeper) => Ok(Self::of(keeper)),
             Err(error) if error.is_locked() => Err(OpenError::Locked { folder }),
-            Err(error @ StoreError::File { .. }) => {
-                Err(OpenError::Folder { folder, why: keeper::chain(&error) })
-            }
-            Err(error) => Err(OpenError::Unusable { folder, why: keeper::chain(&error) }),
+            Err(error @ StoreError::File { .. }) => Err(OpenError::Folder { folder, why: error.to_string() }),
+            Err(error) => Err(OpenError::Unusable { folder, why: error.to_string() }),
         }
     }
 

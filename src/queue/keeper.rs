@@ -183,7 +183,7 @@ impl Keeper {
 
     /// Closes the store and says when it is opened again.
     fn close(&mut self, error: &StoreError, delay: Duration) -> QueueError {
-        let why = chain(error);
+        let why = error.to_string();
         let full = is_full(error) && self.place.free_reserve();
         // With the reserve's room there is no reason to wait.
         let again_at = if full { Instant::now() } else { Instant::now() + delay };
@@ -198,23 +198,8 @@ impl Keeper {
 fn is_full(error: &StoreError) -> bool {
     let found = match error {
         StoreError::Redb(redb::Error::Io(error)) => error.kind(),
-        StoreError::File { source, .. } => source.kind(),
+        StoreError::File { cause, .. } => cause.kind(),
         _ => return false,
     };
     matches!(found, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        next = cause.source();
-    }
-    text
 }

@@ -83,7 +83,7 @@ impl Place {
         match self {
             Place::Memory => Ok(Box::new(InMemoryBackend::new())),
             Place::Folder(folder) => {
-                let error = |what: String| move |source| StoreError::File { what, source };
+                let error = |what: String| move |cause| StoreError::File { what, cause };
                 fs::create_dir_all(folder)
                     .map_err(error(format!("the folder {} cannot be made", folder.display())))?;
                 let path = folder.join(FILE);
@@ -93,7 +93,7 @@ impl Place {
             }
             #[cfg(test)]
             Place::Test(backends) => {
-                backends().map_err(|source| StoreError::File { what: "a test's backend".into(), source })
+                backends().map_err(|cause| StoreError::File { what: "a test's backend".into(), cause })
             }
         }
     }
@@ -140,9 +140,9 @@ fn put_aside(folder: &Path) -> Result<PathBuf, StoreError> {
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
-    fs::rename(from, to).map_err(|source| StoreError::File {
+    fs::rename(from, to).map_err(|cause| StoreError::File {
         what: format!("{} cannot be renamed to {}", from.display(), to.display()),
-        source,
+        cause,
     })
 }
 
