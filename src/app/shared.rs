@@ -86,7 +86,7 @@ impl Shared {
         if self.queue().is_some() {
             return Ok(());
         }
-        let Some(queue) = store::open(config, without).await? else { return Ok(()) };
+        let Some(queue) = store::open(config, without, self.clock.now()).await? else { return Ok(()) };
         let identity = Current::of(config).identity;
         // A store that was opened a moment ago and does not answer now costs stale markers.
         for (source, records) in queue.last_said().await.unwrap_or_default() {
@@ -109,7 +109,15 @@ impl Shared {
         self.queue().is_some_and(|queue| queue.is_durable())
     }
 
-    fn queue(&self) -> Option<Queue> {
+    /// Closes the queue for good.
+    pub(super) async fn close_queue(&self) {
+        if let Some(queue) = self.queue() {
+            queue.close().await;
+        }
+    }
+
+    /// The queue, where one was ever needed.
+    pub(super) fn queue(&self) -> Option<Queue> {
         lock(&self.queue).clone()
     }
 
