@@ -4,6 +4,7 @@
 //! (so that they cannot drift apart), families in our own sample vocabulary, and a [`Status`]. Never: I/O
 //! beyond the log.
 
+mod counters;
 mod failing;
 pub mod logs;
 pub mod metrics;
@@ -263,6 +264,7 @@ impl Telemetry {
             waiting = state.waiting_samples;
             let first = state.last_success.is_none();
             state.state = SinkState::Delivering;
+            state.since = Instant::now();
             state.last_success = Some(delivery.at);
             state.last_error = None;
             state.protocol = Some(delivery.protocol);
@@ -362,6 +364,7 @@ impl Telemetry {
         self.0.status.send_modify(|status| {
             if let Some(state) = status.sinks.get_mut(&sink.key()) {
                 state.state = new;
+                state.since = Instant::now();
                 state.last_error = error;
             }
         });

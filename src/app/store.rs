@@ -26,7 +26,7 @@ pub(super) enum WithoutFolder {
 pub(super) async fn open(
     config: &Config,
     without: WithoutFolder,
-    now: Millis,
+    holder: &str,
 ) -> Result<Option<Queue>, AppError> {
     if config.endpoints.is_empty() {
         return Ok(None);
@@ -43,7 +43,7 @@ pub(super) async fn open(
             opened => opened,
         },
     };
-    opened.map(|queue| Some(queue.held_by(&holder(now)))).map_err(|error| match error {
+    opened.map(|queue| Some(queue.held_by(holder))).map_err(|error| match error {
         OpenError::Folder { .. } => AppError::QueueFolder(error),
         OpenError::Locked { .. } | OpenError::Unusable { .. } | OpenError::Damaged { .. } => {
             AppError::Queue(error)

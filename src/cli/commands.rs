@@ -140,7 +140,7 @@ fn size(fleets: usize, series: usize) -> String {
 }
 
 /// Foreign text for a terminal: control characters would move its cursor, others turn or hide what follows.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let steers = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
