@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::sample::{Family, Millis, Text};
-use failing::Failing;
+use failing::{Failing, Runs};
 use metrics::Metrics;
 pub use queue::Backlog;
 use status::{Delivery, SinkState, SourceStatus, Status};
@@ -109,6 +109,7 @@ pub struct Telemetry(Arc<Inner>);
 struct Inner {
     metrics: Metrics,
     failing: Failing,
+    refusals: Runs,
     status: watch::Sender<Status>,
     clock_distrusted: AtomicBool,
     queue_broken: AtomicBool,
@@ -129,6 +130,7 @@ impl Telemetry {
         Telemetry(Arc::new(Inner {
             metrics,
             failing: Failing::default(),
+            refusals: Runs::default(),
             status: watch::Sender::new(Status::default()),
             clock_distrusted: AtomicBool::new(false),
             queue_broken: AtomicBool::new(false),
@@ -319,7 +321,8 @@ impl Telemetry {
         self.sink_state(sink, SinkState::Parked { delay }, Some(format!("{why}: {next_step}")));
     }
 
-    /// Samples that a receiver will not take, or that found no room.
+    /// Samples that a receiver will not take, or that found no room. Those that are too late come in runs, of
+    /// which the first one makes a line.
     pub fn dropped(&self, sink: &SinkName, samples: usize, reason: &str, why: &dyn Display) {
         let m = &self.0.metrics;
         m.sink_dropped.add(sink.sink_with(reason), samples as f64);
@@ -327,7 +330,12 @@ impl Telemetry {
             m.rw_dropped.add(sink.remote_with(reason), samples as f64);
             m.rw_failed.add(sink.remote(), samples as f64);
         }
-        error!(sink = &*sink.name, url = &*sink.url, samples, reason, error = %why, "samples refused or dropped");
+        let late = matches!(reason, "too_old" | "out_of_order");
+        if !late || self.0.refusals.begins(&sink.key(), &why.to_string(), Instant::now()) {
+            error!(sink = &*sink.name, url = &*sink.url, samples, reason, error = %why, "samples refused or dropped");
+        } else {
+            debug!(sink = &*sink.name, url = &*sink.url, samples, reason, error = %why, "samples refused or dropped");
+        }
         self.0.status.send_modify(|status| {
             if let Some(state) = status.sinks.get_mut(&sink.key()) {
                 state.last_error = Some(why.to_string());

@@ -237,7 +237,11 @@ pub enum OpenError {
         holder: Option<String>,
     },
     /// What lies there is no store any more, and was only to be looked at.
-    #[error("the queue in {} is damaged: {why}", folder.display())]
+    #[error(
+        "the queue in {} is damaged ({why}): {}; the next `run` or `once` saves what it can, and keeps the damaged \
+         file as queue.redb.damaged",
+        folder.display(), survey(*readable)
+    )]
     Damaged {
         /// Where it is.
         folder: PathBuf,
@@ -262,6 +266,13 @@ pub enum OpenError {
         /// Why.
         why: String,
     },
+}
+
+fn survey(readable: Option<(usize, usize)>) -> String {
+    match readable {
+        Some((whole, damaged)) => format!("{whole} records can be read, {damaged} cannot"),
+        None => "nothing of it can be read".to_owned(),
+    }
 }
 
 /// The queue as it is seen from outside.
