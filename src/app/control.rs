@@ -31,10 +31,6 @@ const LONGEST_LINE: u64 = 1 << 20;
 const LINE_TIME: Duration = Duration::from_secs(5);
 /// How long an answer may take. A verification reads everything.
 const ANSWER_TIME: Duration = Duration::from_secs(600);
-/// How long a store may be in use by someone who does not answer: a `run` that has only begun, a `once` that
-/// is about to end.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// Why the queue cannot be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
@@ -127,7 +123,7 @@ pub async fn ask_queue(config: &Config, ask: Ask) -> Result<Answer, AskError> {
         return Err(AskError::Memory);
     };
     let (clock, socket) = (Clock::SYSTEM, folder.join(SOCKET));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + store::PATIENCE;
     loop {
         let locked = match store::inspect(folder.clone(), &config.queue, clock.now()).await {
             Ok(None) => return Ok(Answer::Nothing { folder: folder.display().to_string() }),
@@ -145,7 +141,7 @@ pub async fn ask_queue(config: &Config, ask: Ask) -> Result<Answer, AskError> {
         match over(&socket, &ask).await {
             Ok(answer) => return Ok(answer),
             Err(why) if Instant::now() >= deadline => return Err(AskError::Silent { locked, socket, why }),
-            Err(_) => sleep(Duration::from_millis(50)).await,
+            Err(_) => sleep(store::AGAIN).await,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 use std::process;
+use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::AppError;
@@ -12,6 +14,12 @@ use crate::sample::Millis;
 
 /// A queue in memory never grows beyond this, whatever `queue.max_size` says of the disk.
 const MEMORY_BYTES: u64 = 64 << 20;
+
+/// How long a store may be in use by someone who is about to end, such as `queue status`, or who has only
+/// begun.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is looked at meanwhile.
+pub(super) const AGAIN: Duration = Duration::from_millis(50);
 
 /// What to do where the default folder cannot be used, which nobody has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +91,14 @@ pub(super) fn time(at: Millis) -> String {
 
 async fn on_disk(folder: PathBuf, queue: &QueueSettings) -> Result<Queue, OpenError> {
     let (max_size, max_age) = (queue.max_size, queue.max_age);
-    let path = folder.clone();
-    // The file is read through and checked, which may take a while.
-    let opened = tokio::task::spawn_blocking(move || Queue::open(path, max_size, max_age)).await;
-    opened.unwrap_or_else(|broke| Err(OpenError::Unusable { folder, why: broke.to_string() }))
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (path, folder) = (folder.clone(), folder.clone());
+        // The file is read through and checked, which may take a while.
+        let opened = tokio::task::spawn_blocking(move || Queue::open(path, max_size, max_age)).await;
+        match opened.unwrap_or_else(|broke| Err(OpenError::Unusable { folder, why: broke.to_string() })) {
+            Err(OpenError::Locked { .. }) if Instant::now() < deadline => sleep(AGAIN).await,
+            opened => return opened,
+        }
+    }
 }

@@ -302,7 +302,8 @@ impl Worker {
     fn dropped_of(&mut self, at: Position, samples: usize, lost: usize, reason: Reason, why: &str) {
         self.telemetry.dropped(&self.sink, lost, reason.as_str(), &why);
         self.tally.refused += lost as u64;
-        self.tally.refusal = Some(why.to_owned());
+        // The first one has the explanation.
+        self.tally.refusal.get_or_insert_with(|| why.to_owned());
         self.advance(at, samples);
     }
 
