@@ -14,9 +14,9 @@ use super::store::{self, WithoutFolder};
 use super::{AppError, latest};
 use crate::clock::Clock;
 use crate::collect::{CollectError, CycleReport};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::encode::record::Identity;
-use crate::queue::{Queue, Record, View};
+use crate::queue::{Queue, Record, Start, View};
 use crate::sample::{Batch, ClockTrust, Latest, Millis, Scope, Source, Text};
 use crate::sink::pushgateway::{self, Pusher};
 use crate::sink::worker::{self, Worker};
@@ -213,9 +213,13 @@ impl Shared {
             self.telemetry.source_registered(&account.name);
         }
         let queue = self.queue();
-        for (sink, queue) in new.endpoints.iter().flat_map(|sink| Some((sink, queue.as_ref()?))) {
+        for (endpoint, queue) in config.endpoints.iter().flat_map(|one| Some((one, queue.as_ref()?))) {
+            let start = match endpoint.start {
+                config::Start::Now => Start::Now,
+                config::Start::Oldest => Start::Oldest,
+            };
             // A store that is closed registers it when it opens.
-            queue.register(&sink.name).await.unwrap_or_default();
+            queue.register_at(&endpoint.name, start).await.unwrap_or_default();
         }
         *lock(&self.current) = new;
     }

@@ -6,6 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use super::SinkName;
 use crate::sample::{Family, Kind, LabelName, Labels, MetricName, Role, Series, Text, Value};
 
+/// Label values and their number.
+pub(super) type Counted = (Vec<Text>, f64);
+
 /// One metric with its labels' values.
 #[derive(Debug)]
 pub(super) struct Vector {
@@ -108,7 +111,7 @@ macro_rules! metrics {
 
 impl Metrics {
     /// Every counter's name, label values and numbers.
-    pub(super) fn counters(&self) -> Vec<(&'static str, Vec<(Vec<Text>, f64)>)> {
+    pub(super) fn counters(&self) -> BTreeMap<&'static str, Vec<Counted>> {
         let counters = self.all().filter(|vector| vector.kind == Kind::Counter);
         let values = |vector: &Vector| vector.lock().iter().map(|(v, number)| (v.clone(), *number)).collect();
         counters.map(|vector| (vector.name, values(vector))).collect()

@@ -2,6 +2,7 @@
 
 use fleetpush::demo::receiver::{Options, Personality, Request, Server, Version};
 use rstest::rstest;
+use serde_json::json;
 
 use super::{Site, arrived, collected, cycles, kill, receiver, stop};
 use crate::program::LIMIT;
@@ -95,4 +96,29 @@ async fn a_receiver_is_asked_once_which_version_it_speaks_however_often_we_start
     // An empty request has no series to compress.
     let questions = remote.requests().iter().filter(of_two).filter(|request| request.body_len < 16).count();
     assert_eq!(questions, 1);
+}
+
+#[rstest]
+#[case::now("now", false)]
+#[case::oldest("oldest", true)]
+#[tokio::test]
+async fn a_new_endpoint_begins_where_it_is_told_to(#[case] start: &str, #[case] gets_the_old: bool) {
+    let (site, first, new) = (Site::new().await, receiver().await, receiver().await);
+    site.endpoints(&[("first", &first.write_url())]);
+    first.set_outage(true);
+    let program = site.start(&[]);
+    collected(&program, 3).await;
+    stop(program).await;
+    site.write(json!([
+        {"name": "first", "url": first.write_url()},
+        {"name": "new", "url": new.write_url(), "start": start},
+    ]));
+    let program = site.start(&[]);
+    first.set_outage(false);
+    arrived(&new, 2).await;
+    arrived(&first, 5).await;
+    stop(program).await;
+    let (first, new) = (cycles(&first), cycles(&new));
+    assert_eq!(new[0] == first[0], gets_the_old, "{first:?} {new:?}");
+    assert!(new.is_sorted() && first.is_sorted());
 }
