@@ -117,7 +117,13 @@ pub async fn run(
 ) -> Result<(), AppError> {
     let shared = Arc::new(Shared::new(&config, Clock::SYSTEM, telemetry));
     shared.open_queue(&config, WithoutFolder::Refuse).await?;
-    let mut parts = Parts::build(&config, &shared)?;
+    let mut parts = match Parts::build(&config, &shared) {
+        Ok(parts) => parts,
+        Err(error) => {
+            shared.close_queue().await;
+            return Err(error);
+        }
+    };
     let page_stop = CancellationToken::new();
     let page = listener.map(|listener| {
         let state = PageState {

@@ -142,7 +142,7 @@ impl Keeper {
                     bytes: self.place.bytes_on_disk().unwrap_or_else(|| index.cost()),
                     records,
                     oldest_ms,
-                    aside: store.aside(),
+                    aside: store.aside().clone(),
                     full_in: store.full_in(),
                     pending_samples,
                     trouble: None,

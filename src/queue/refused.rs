@@ -15,6 +15,8 @@ pub(super) struct Shelf {
     /// Those that cannot be read; they are in nobody's way.
     damaged: BTreeSet<u64>,
     bytes: usize,
+    /// The same, counted for each endpoint.
+    aside: BTreeMap<String, Aside>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +43,24 @@ impl Shelf {
     pub(super) fn note(&mut self, number: u64, refused: &Refused, again: bool) {
         let length = length(refused);
         let (endpoint, samples) = (refused.endpoint.clone(), refused.samples as u64);
+        self.remove(number);
         self.bytes += length;
-        let before = self.all.insert(number, Shelved { endpoint, samples, length, again });
-        self.bytes -= before.map_or(0, |before| before.length);
+        let aside = self.aside.entry(endpoint.clone()).or_default();
+        aside.records += 1;
+        aside.samples += samples;
+        aside.again += if again { samples } else { 0 };
+        self.all.insert(number, Shelved { endpoint, samples, length, again });
+    }
+
+    fn remove(&mut self, number: u64) {
+        let Some(gone) = self.all.remove(&number) else { return };
+        self.bytes -= gone.length;
+        if let Some(aside) = self.aside.get_mut(&gone.endpoint) {
+            aside.records -= 1;
+            aside.samples -= gone.samples;
+            aside.again -= if gone.again { gone.samples } else { 0 };
+        }
+        self.aside.retain(|_, aside| aside.records > 0);
     }
 
     /// One that is in the store and cannot be read.
@@ -56,19 +73,13 @@ impl Shelf {
     }
 
     /// What there is for each endpoint.
-    pub(super) fn aside(&self) -> BTreeMap<String, Aside> {
-        let mut all = BTreeMap::<String, Aside>::new();
-        for one in self.all.values() {
-            let aside = all.entry(one.endpoint.clone()).or_default();
-            aside.records += 1;
-            aside.samples += one.samples;
-            aside.again += if one.again { one.samples } else { 0 };
-        }
-        all
+    pub(super) fn aside(&self) -> &BTreeMap<String, Aside> {
+        &self.aside
     }
 
     /// The oldest one of an endpoint that is to be sent again.
     pub(super) fn next_again(&self, endpoint: &str) -> Option<u64> {
+        self.aside.get(endpoint).filter(|aside| aside.again > 0)?;
         self.all.iter().find(|(_, one)| one.again && one.endpoint == endpoint).map(|(number, _)| *number)
     }
 
@@ -104,11 +115,12 @@ impl Shelf {
             self.note(*number, refused, again);
         }
         for number in &moves.gone {
-            self.bytes -= self.all.remove(number).map_or(0, |gone| gone.length);
+            self.remove(*number);
         }
         for number in &moves.again {
-            if let Some(one) = self.all.get_mut(number) {
+            if let Some(one) = self.all.get_mut(number).filter(|one| !one.again) {
                 one.again = true;
+                self.aside.entry(one.endpoint.clone()).or_default().again += one.samples;
             }
         }
     }
@@ -119,12 +131,15 @@ impl Shelf {
     }
 
     fn with_room(&self, mut moves: Moves) -> Moves {
+        if self.bytes + moves.put.values().map(length).sum::<usize>() <= MOST_BYTES {
+            return moves;
+        }
         let mut after = self.clone();
         after.apply(&moves);
         while after.bytes > MOST_BYTES
-            && let Some((number, oldest)) = after.all.pop_first()
+            && let Some(number) = after.all.keys().next().copied()
         {
-            after.bytes -= oldest.length;
+            after.remove(number);
             moves.put.remove(&number);
             moves.gone.push(number);
         }

@@ -162,7 +162,7 @@ impl Store {
     }
 
     /// What is set aside for each endpoint.
-    pub(super) fn aside(&self) -> BTreeMap<String, Aside> {
+    pub(super) fn aside(&self) -> &BTreeMap<String, Aside> {
         self.shelf.aside()
     }
 

@@ -17,6 +17,7 @@ enum Step {
     Acknowledge { endpoint: u8, samples: usize },
     Register(u8),
     Remove(u8),
+    Skip(u8),
     Crash,
 }
 
@@ -28,6 +29,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (0_u8..3, 1_usize..6).prop_map(|(endpoint, samples)| Step::Acknowledge { endpoint, samples }),
         1 => (0_u8..3).prop_map(Step::Register),
         1 => (0_u8..3).prop_map(Step::Remove),
+        1 => (0_u8..3).prop_map(Step::Skip),
         1 => Just(Step::Crash),
     ];
     prop::collection::vec(step, 1..60)
@@ -143,6 +145,15 @@ proptest! {
                 Step::Remove(endpoint) => {
                     keeper.remove(&name(endpoint)).unwrap();
                     model.cursors.remove(&name(endpoint));
+                }
+                Step::Skip(endpoint) => {
+                    let endpoint = name(endpoint);
+                    let Some(at) = model.cursors.get_mut(&endpoint) else { continue };
+                    let rest = &model.records[usize::try_from(at.record).unwrap()..];
+                    let samples = rest.iter().map(|record| record.samples).sum::<usize>() - at.sample;
+                    let discarded = keeper.with(|store| store.skip(&endpoint)).unwrap();
+                    prop_assert_eq!(discarded.waiting, samples as u64);
+                    *at = Position { record: model.records.len() as u64, sample: 0 };
                 }
                 Step::Crash => {
                     // Nothing is under way, so all of it was synced.

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use fleetpush::queue::Queue;
+use fleetpush::config::ProtobufMessage;
+use fleetpush::demo::receiver::{Fault, Personality, Times};
+use fleetpush::queue::{Aside, Queue};
 use rstest::rstest;
 
 use super::{Site, collected, stop};
 use crate::program::LIMIT;
-use crate::remote_rig::{Rig, now};
+use crate::remote_rig::{Rig, now, simulated};
 use crate::servers::{Prometheus, Suite, eventually};
 use crate::wire::{one, post_1};
 
@@ -82,4 +84,44 @@ async fn samples_that_were_too_old_arrive_once_the_receiver_has_a_window(
     assert_eq!(late.len(), 1, "{late:?}");
     assert_eq!(late[0].1, expected);
     assert!(!prometheus.query("balena_up").await.is_empty(), "the new ones were never held up");
+}
+
+#[tokio::test]
+async fn what_is_sent_again_waits_until_nothing_else_does_and_keeps_to_the_endpoints_limit() {
+    let server = simulated(Personality::Prometheus3).await;
+    let mut rig = Rig::new(&server.write_url()).message(ProtobufMessage::V1);
+    let at = now();
+    rig.append(at, &[("a", 1.0), ("b", 1.0), ("c", 1.0), ("d", 1.0), ("e", 1.0)]);
+    server.inject(Fault::status_with(422, "not now"), Times::Next(1));
+    assert_eq!(rig.drain().await.refused_samples, 5);
+    rig.queue.retry("test").await.unwrap();
+    rig.endpoint.max_samples_per_send = 2;
+    rig.append(at + 1, &[("f", 1.0)]);
+    rig.append(at + 2, &[("g", 1.0)]);
+    let drained = rig.drain().await;
+    assert_eq!((drained.delivered_samples, drained.waiting_samples, drained.last_error), (7, 0, None));
+    let taken = server.deliveries().into_iter().filter(|one| one.status < 300);
+    let fleets =
+        taken.map(|one| one.series.iter().map(|s| s.labels["fleet_name"].clone()).collect::<Vec<_>>());
+    let expected: [&[&str]; 5] = [&["f"], &["g"], &["a", "b"], &["c", "d"], &["e"]];
+    assert_eq!(fleets.collect::<Vec<_>>(), expected);
+    assert_eq!((rig.refused(), rig.queue.view().aside.get("test")), (Vec::new(), None));
+}
+
+#[tokio::test]
+async fn what_is_refused_in_part_when_it_is_sent_again_stays_in_part() {
+    let server = simulated(Personality::Prometheus3).await;
+    let mut rig = Rig::new(&server.write_url()).message(ProtobufMessage::V1);
+    rig.append_many(now(), 6);
+    server.inject(Fault::status_with(422, "not now"), Times::Next(1));
+    assert_eq!(rig.drain().await.refused_samples, 6);
+    rig.queue.retry("test").await.unwrap();
+    rig.endpoint.max_samples_per_send = 4;
+    server.inject(Fault::status_with(422, "still not"), Times::Next(1));
+    let drained = rig.drain().await;
+    assert_eq!((drained.delivered_samples, drained.refused_samples), (2, 4));
+    let aside = rig.queue.view().aside["test"];
+    assert_eq!(aside, Aside { records: 1, samples: 4, again: 0 });
+    assert_eq!(rig.refused()[0].position.sample, 0);
+    assert_eq!(rig.metric("prometheus_remote_storage_samples_failed_total", &["test"]), 10.0);
 }
