@@ -95,9 +95,13 @@ impl Worker {
             }
         };
         let sent = Sent { at, source, range, protocol, metadata, bytes: body.len() };
+        self.telemetry.sending(&self.sink, at.record, at.sample, sent.range.len());
         let answer = self.post(protocol, body, self.attempt).await;
         let step = match answer {
-            Ok(heard) => self.settle(&record, sent, heard),
+            Ok(heard) => {
+                self.telemetry.answered(&self.sink, heard.status);
+                self.settle(&record, sent, heard)
+            }
             Err(error) => self.failed(&sent, &error),
         };
         self.loaded = Some(Loaded { number: at.record, record });
@@ -108,6 +112,7 @@ impl Worker {
     async fn pay(&mut self) -> Result<(), QueueError> {
         let Some(Owed { from, done }) = &self.owed else { return Ok(()) };
         self.queue.acknowledge(&self.endpoint.name, *from, done.clone()).await?;
+        self.telemetry.acknowledged(&self.sink, from.record, from.sample, done.samples);
         self.owed = None;
         self.show_backlog();
         Ok(())
