@@ -17,12 +17,6 @@ use std::collections::BTreeMap;
 
 use fleetpush::demo::receiver::{self, Labels, Sample};
 
-/// A number from the environment, for longer runs and for playing one again.
-fn setting(name: &str, default: u64) -> u64 {
-    let Ok(text) = std::env::var(name) else { return default };
-    text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}"))
-}
-
 /// Holds every request that was taken, in the order of arrival, against the rule: for each series a later
 /// time, or the samples of the request before once more. Says how many requests were repeated.
 fn strictly_rising(remote: &receiver::Server) -> usize {

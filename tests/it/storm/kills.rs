@@ -13,7 +13,7 @@ use super::door::Door;
 use super::log::{Life, Phase};
 use super::odometer::Odometer;
 use super::store::{self, Seen};
-use super::{report, setting, strictly_rising};
+use super::{report, strictly_rising};
 use crate::program::{LIMIT, Program};
 use crate::servers::eventually;
 
@@ -24,9 +24,9 @@ const PATIENCE: Duration = Duration::from_millis(1_000);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn whatever_was_committed_arrives_in_order_however_often_it_is_killed() {
-    let kills = usize::try_from(setting("STORM_KILLS", 20)).expect("a small number");
-    let seed = setting("STORM_SEED", fastrand::u64(..));
-    println!("STORM_SEED={seed} STORM_KILLS={kills}");
+    let kills = usize::try_from(report::setting("STORM_KILLS", 20)).expect("a small number");
+    let seed = report::setting("STORM_SEED", fastrand::u64(..));
+    report::say(&format!("STORM_SEED={seed} STORM_KILLS={kills}"));
     let mut random = fastrand::Rng::with_seed(seed);
     let begun = Instant::now();
     let odometer = Odometer::start();
@@ -172,7 +172,7 @@ impl Storm {
         let counted = hit.iter().find(|phase| **phase == aim).or_else(|| hit.iter().min()).copied();
         let words: Vec<String> = hit.iter().map(ToString::to_string).collect();
         let words = if words.is_empty() { "between two phases".to_owned() } else { words.join(" and ") };
-        println!("kill {kill}: {words}; {} samples wait", self.waiting);
+        report::say(&format!("kill {kill}: {words}; {} samples wait", self.waiting));
         if let Some(phase) = counted {
             *self.phases.entry(phase).or_default() += 1;
         }

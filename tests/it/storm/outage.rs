@@ -8,7 +8,7 @@ use fleetpush::queue::Queue;
 use fleetpush::sample::Millis;
 
 use super::log::Life;
-use super::{report, setting};
+use super::report;
 use crate::program::Program;
 use crate::remote_rig::{Rig, now};
 use crate::servers::{Prometheus, Suite, eventually};
@@ -21,7 +21,7 @@ const DELIVERY: Duration = Duration::from_secs(300);
 /// On the test's clock: 1,000 series every 60 s, each cycle with the cycle's number as its value.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_outage_loses_nothing_and_ends_in_order() {
-    let cycles = usize::try_from(setting("OUTAGE_CYCLES", 120)).expect("a small number");
+    let cycles = usize::try_from(report::setting("OUTAGE_CYCLES", 120)).expect("a small number");
     let mut prometheus = Prometheus::receiver(Suite::New).await;
     let url = prometheus.write_url();
     prometheus.stop().await;
