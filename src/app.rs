@@ -2,6 +2,8 @@
 //! stop (first signal: finish what is in flight; second: end at once) and the reload. Never: arguments,
 //! formats, requests.
 
+mod control;
+mod desk;
 mod door;
 mod latest;
 mod once;
@@ -31,6 +33,8 @@ use crate::schedule::tick::offset_for;
 use crate::sink::pushgateway::{PushError, Pusher};
 use crate::sink::worker::Worker;
 use crate::telemetry::Telemetry;
+pub use control::{AskError, ask_queue};
+pub use desk::{Answer, Ask, EndpointReport, EndpointState, Report};
 pub use once::{OnceOutcome, once};
 pub use probe::{CheckReport, Finding, check, delete_groups, fleets};
 use shared::Shared;
@@ -125,13 +129,25 @@ pub async fn run(
         };
         tokio::spawn(page::serve(listener, state, page_stop.clone()))
     });
+    let control_stop = CancellationToken::new();
+    let mut socket = None;
     loop {
+        // A reload may bring the first endpoint, and the queue with it.
+        if socket.is_none() && shared.queue().is_some() {
+            socket = Some(tokio::spawn(control::serve(Arc::clone(&shared), control_stop.clone())));
+        }
         match generation(&config, parts, &shared, control, reread).await {
             End::Stop => break,
             End::Reload(new) => (config, parts) = *new,
         }
     }
     page_stop.cancel();
+    control_stop.cancel();
+    if let Some(socket) = socket {
+        // It only removes its file now; an error is a panic there, which is logged.
+        socket.await.unwrap_or_default();
+    }
+    shared.close_queue().await;
     if let Some(page) = page
         && !control.abort.is_cancelled()
         && let Ok(Ok(Err(error))) = tokio::time::timeout(Duration::from_secs(1), page).await

@@ -5,6 +5,8 @@
 mod args;
 mod commands;
 mod demo;
+mod progress;
+mod queue;
 mod say;
 
 use std::collections::BTreeMap;
@@ -111,6 +113,7 @@ async fn dispatch(args: Args, environment: Environment) -> Exit {
         Command::Check => commands::check(&config).await,
         Command::Fleets => commands::fleets(&config).await,
         Command::Pushgateway(args::Pushgateway::Delete) => commands::delete(&config).await,
+        Command::Queue(what) => queue::queue(&config, what).await,
         // Dispatched above.
         Command::Demo(_) => Exit::Usage,
     }

@@ -23,7 +23,8 @@ pub use env::{VARIABLES, is_variable};
 pub use error::ConfigError;
 pub use types::{
     Account, Auth, Config, Endpoint, FleetLabels, Gateway, HttpSettings, Log, LogFormat, LogLevel,
-    MetadataSettings, ProtobufMessage, Proxy, QueueDir, QueueSettings, Retry, Secret, TlsSettings, Web,
+    MetadataSettings, ProtobufMessage, Proxy, QueueDir, QueueSettings, Retry, Secret, Start, TlsSettings,
+    Web,
 };
 pub use value::parse_duration;
 

@@ -17,9 +17,11 @@ mod place;
 mod refused;
 mod salvage;
 mod store;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod types;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,9 +34,12 @@ use keeper::Keeper;
 use place::Place;
 use store::{Progress, Store};
 pub use types::{
-    Appended, Bound, Done, Dropped, Entry, LastSaid, OpenError, Peeked, Position, QueueError, Record,
-    Refused, Scope, View, Waiting,
+    Again, Appended, Aside, Bound, Discarded, Done, Dropped, Entry, LastSaid, OpenError, Peeked, Position,
+    QueueError, Record, Refused, Scope, Start, Verified, View, Waiting,
 };
+
+/// So many records are read at once by [`Queue::verify`].
+const VERIFIED_AT_ONCE: usize = 64;
 
 /// A handle of the queue.
 #[derive(Clone, Debug)]
@@ -59,14 +64,36 @@ impl Queue {
     /// # Errors
     /// [`OpenError`] where the folder cannot be used now. A damaged file is none: it is put aside.
     pub fn open(folder: PathBuf, max_size: u64, max_age: Duration) -> Result<Self, OpenError> {
-        match Keeper::open(Place::Folder(folder.clone()), max_size, max_age) {
-            Ok(keeper) => Ok(Self::of(keeper)),
-            Err(error) if error.is_locked() => Err(OpenError::Locked { folder }),
-            Err(error @ StoreError::File { .. }) => {
-                Err(OpenError::Folder { folder, why: keeper::chain(&error) })
-            }
-            Err(error) => Err(OpenError::Unusable { folder, why: keeper::chain(&error) }),
+        let keeper = Keeper::open(Place::Folder(folder.clone()), max_size, max_age);
+        keeper.map(Self::of).map_err(|error| unopened(folder, &error))
+    }
+
+    /// The queue in a folder for a short look or change; none where there is none. What is damaged there
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// As [`Queue::open`], and [`OpenError::Damaged`].
+    pub fn inspect(folder: PathBuf, max_size: u64, max_age: Duration) -> Result<Option<Self>, OpenError> {
+        match place::exists(&folder) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) => return Err(OpenError::Folder { folder, why: error.to_string() }),
         }
+        match Keeper::open(Place::Inspected(folder.clone()), max_size, max_age) {
+            Ok(keeper) => Ok(Some(Self::of(keeper))),
+            Err(error) if error.is_corruption() => {
+                let readable = place::survey(&folder);
+                Err(OpenError::Damaged { folder, why: error.to_string(), readable })
+            }
+            Err(error) => Err(unopened(folder, &error)),
+        }
+    }
+
+    /// Lets others who find the store in use read by whom.
+    #[must_use]
+    pub fn held_by(self, holder: &str) -> Self {
+        lock(&self.keeper).note_holder(holder);
+        self
     }
 
     fn of(keeper: Keeper) -> Self {
@@ -79,17 +106,34 @@ impl Queue {
     /// # Errors
     /// [`QueueError`]; the endpoint gets its cursor as soon as the store is open.
     pub async fn register(&self, endpoint: &str) -> Result<(), QueueError> {
-        let endpoint = endpoint.to_owned();
-        self.keeping(move |keeper| keeper.register(&endpoint)).await?
+        self.register_at(endpoint, Start::Now).await
     }
 
-    /// Takes an endpoint's cursor away; what only it still needed is freed.
+    /// Gives an endpoint a cursor where it wants to begin; one that has a cursor keeps it.
+    ///
+    /// # Errors
+    /// As [`Queue::register`].
+    pub async fn register_at(&self, endpoint: &str, start: Start) -> Result<(), QueueError> {
+        let endpoint = endpoint.to_owned();
+        self.keeping(move |keeper| keeper.register(&endpoint, start)).await?
+    }
+
+    /// Takes an endpoint's cursor away, and what was refused there; what only it still needed is freed.
     ///
     /// # Errors
     /// [`QueueError`].
-    pub async fn remove(&self, endpoint: &str) -> Result<(), QueueError> {
+    pub async fn remove(&self, endpoint: &str) -> Result<Discarded, QueueError> {
         let endpoint = endpoint.to_owned();
         self.keeping(move |keeper| keeper.remove(&endpoint)).await?
+    }
+
+    /// Takes away what waits for an endpoint and what was refused there; its cursor goes to the end.
+    ///
+    /// # Errors
+    /// [`QueueError`]: nothing was changed.
+    pub async fn discard(&self, endpoint: &str) -> Result<Discarded, QueueError> {
+        let endpoint = endpoint.to_owned();
+        self.store(move |store| store.skip(&endpoint)).await
     }
 
     /// Puts an entry at the end. Where the store cannot take it, it waits in memory.
@@ -123,6 +167,86 @@ impl Queue {
         let Done { samples, refused, state } = done;
         let progress = Progress { samples, refused, state };
         self.store(move |store| store.acknowledge(&endpoint, from, &progress)).await
+    }
+
+    /// Lets everything that was refused at an endpoint be sent again; says what there is.
+    ///
+    /// # Errors
+    /// [`QueueError`]: nothing was changed.
+    pub async fn retry(&self, endpoint: &str) -> Result<Aside, QueueError> {
+        let endpoint = endpoint.to_owned();
+        let aside = self.store(move |store| store.retry(&endpoint)).await;
+        self.appended.send_modify(|count| *count += 1);
+        aside
+    }
+
+    /// The oldest refused record that is to be sent again, after everything else.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn peek_again(&self, endpoint: &str) -> Result<Option<Again>, QueueError> {
+        let endpoint = endpoint.to_owned();
+        self.store(move |store| store.next_again(&endpoint)).await
+    }
+
+    /// What is done of a refused record that was sent again, from `from` on, where it still begins there:
+    /// what is left of it stays, what was refused once more lies on the shelf like all others.
+    ///
+    /// # Errors
+    /// [`QueueError`]: nothing was changed, and the same call is to be made again.
+    pub async fn settle(&self, shelf: u64, from: Position, done: Done) -> Result<(), QueueError> {
+        let Done { samples, refused, state } = done;
+        let progress = Progress { samples, refused, state };
+        self.store(move |store| store.settle(shelf, from, &progress)).await
+    }
+
+    /// Reads every record that is there now and holds it against its checksum and `is_whole`.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn verify(&self, is_whole: fn(&Record) -> bool) -> Result<Verified, QueueError> {
+        let (records, shelved): (Vec<u64>, Vec<u64>) =
+            self.store(|store| Ok((store.index().numbers().collect(), store.shelved().collect()))).await?;
+        let mut all = Verified::default();
+        // Between two of these the others have their turn.
+        for some in records.chunks(VERIFIED_AT_ONCE) {
+            let some = some.to_vec();
+            let found = self.store(move |store| verify::records(store, &some, is_whole)).await?;
+            all = all.and(found);
+        }
+        for some in shelved.chunks(VERIFIED_AT_ONCE) {
+            let some = some.to_vec();
+            let found = self.store(move |store| verify::shelved(store, &some, is_whole)).await?;
+            all = all.and(found);
+        }
+        Ok(all)
+    }
+
+    /// What [`Queue::keep_counters`] has kept.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn counters(&self) -> Result<Option<Vec<u8>>, QueueError> {
+        self.store(|store| store.counters()).await
+    }
+
+    /// Keeps what the program wants to go on counting from at its next start.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn keep_counters(&self, counters: Vec<u8>) -> Result<(), QueueError> {
+        self.store(move |store| store.keep_counters(&counters)).await
+    }
+
+    /// Closes the store for good, so that the next process finds it in order and nobody's.
+    pub async fn close(&self) {
+        // The only error is that the program ends already.
+        self.keeping(Keeper::end).await.unwrap_or_default();
+    }
+
+    /// The folder that the queue is in; none where it is in memory.
+    pub fn folder(&self) -> Option<PathBuf> {
+        lock(&self.keeper).folder().map(std::path::Path::to_path_buf)
     }
 
     /// What a worker has kept for itself with an acknowledgement, or by [`Queue::keep_state`].
@@ -215,6 +339,15 @@ impl Queue {
             done
         });
         work.await.map_err(|_| QueueError::Stopping)
+    }
+}
+
+fn unopened(folder: PathBuf, error: &StoreError) -> OpenError {
+    let why = error.to_string();
+    match error {
+        error if error.is_locked() => OpenError::Locked { holder: place::holder(&folder), folder },
+        StoreError::File { .. } => OpenError::Folder { folder, why },
+        _ => OpenError::Unusable { folder, why },
     }
 }
 

@@ -4,6 +4,7 @@
 //! (so that they cannot drift apart), families in our own sample vocabulary, and a [`Status`]. Never: I/O
 //! beyond the log.
 
+mod counters;
 mod failing;
 pub mod logs;
 pub mod metrics;
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::sample::{Family, Millis, Text};
-use failing::Failing;
+use failing::{Failing, Runs};
 use metrics::Metrics;
 pub use queue::Backlog;
 use status::{Delivery, SinkState, SourceStatus, Status};
@@ -108,6 +109,7 @@ pub struct Telemetry(Arc<Inner>);
 struct Inner {
     metrics: Metrics,
     failing: Failing,
+    refusals: Runs,
     status: watch::Sender<Status>,
     clock_distrusted: AtomicBool,
     queue_broken: AtomicBool,
@@ -128,6 +130,7 @@ impl Telemetry {
         Telemetry(Arc::new(Inner {
             metrics,
             failing: Failing::default(),
+            refusals: Runs::default(),
             status: watch::Sender::new(Status::default()),
             clock_distrusted: AtomicBool::new(false),
             queue_broken: AtomicBool::new(false),
@@ -268,6 +271,7 @@ impl Telemetry {
             waiting = state.waiting_samples;
             let first = state.last_success.is_none();
             state.state = SinkState::Delivering;
+            state.since = Instant::now();
             state.last_success = Some(delivery.at);
             state.last_error = None;
             state.protocol = Some(delivery.protocol);
@@ -322,7 +326,8 @@ impl Telemetry {
         self.sink_state(sink, SinkState::Parked { delay }, Some(format!("{why}: {next_step}")));
     }
 
-    /// Samples that a receiver will not take, or that found no room.
+    /// Samples that a receiver will not take, or that found no room. Those that are too late come in runs, of
+    /// which the first one makes a line.
     pub fn dropped(&self, sink: &SinkName, samples: usize, reason: &str, why: &dyn Display) {
         let m = &self.0.metrics;
         m.sink_dropped.add(sink.sink_with(reason), samples as f64);
@@ -330,7 +335,12 @@ impl Telemetry {
             m.rw_dropped.add(sink.remote_with(reason), samples as f64);
             m.rw_failed.add(sink.remote(), samples as f64);
         }
-        error!(sink = &*sink.name, url = &*sink.url, samples, reason, error = %why, "samples refused or dropped");
+        let late = matches!(reason, "too_old" | "out_of_order");
+        if !late || self.0.refusals.begins(&sink.key(), &why.to_string(), Instant::now()) {
+            error!(sink = &*sink.name, url = &*sink.url, samples, reason, error = %why, "samples refused or dropped");
+        } else {
+            debug!(sink = &*sink.name, url = &*sink.url, samples, reason, error = %why, "samples refused or dropped");
+        }
         self.0.status.send_modify(|status| {
             if let Some(state) = status.sinks.get_mut(&sink.key()) {
                 state.last_error = Some(why.to_string());
@@ -367,6 +377,7 @@ impl Telemetry {
         self.0.status.send_modify(|status| {
             if let Some(state) = status.sinks.get_mut(&sink.key()) {
                 state.state = new;
+                state.since = Instant::now();
                 state.last_error = error;
             }
         });

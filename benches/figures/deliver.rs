@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use fleetpush::clock::Clock;
-use fleetpush::config::{Endpoint, MetadataSettings, ProtobufMessage, Retry};
+use fleetpush::config::{Endpoint, MetadataSettings, ProtobufMessage, Retry, Start};
 use fleetpush::encode::record;
 use fleetpush::queue::{self, Appended, Entry, Queue, Record};
 use fleetpush::sample::{Batch, Millis, SeriesSet};
@@ -41,6 +41,7 @@ fn deliver(batch: &Batch, message: ProtobufMessage) -> (f64, f64) {
     let endpoint = Endpoint {
         name: "bench".into(),
         url: receiver.url.parse().expect("a URL"),
+        start: Start::Now,
         protobuf_message: message,
         max_samples_per_send: shapes::REQUEST,
         retry: Retry { min: Duration::from_millis(30), max: Duration::from_secs(5) },

@@ -35,7 +35,20 @@ pub async fn once(config: &Config, telemetry: Telemetry, control: &Control) -> R
     let deadline = Instant::now() + config.once_deadline;
     let shared = Arc::new(Shared::new(config, Clock::SYSTEM, telemetry));
     shared.open_queue(config, WithoutFolder::Memory).await?;
-    let parts = Parts::build(config, &shared)?;
+    shared.resume_counters(config).await;
+    let outcome = cycle(config, &shared, deadline, control).await;
+    shared.keep_counters().await;
+    shared.close_queue().await;
+    outcome
+}
+
+async fn cycle(
+    config: &Config,
+    shared: &Arc<Shared>,
+    deadline: Instant,
+    control: &Control,
+) -> Result<OnceOutcome, AppError> {
+    let parts = Parts::build(config, shared)?;
     shared.configure(config).await;
     let mut outcome = OnceOutcome { collected: true, ..OnceOutcome::default() };
     for mut source in parts.sources {

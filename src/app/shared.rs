@@ -8,14 +8,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{error, warn};
 
+use super::desk::Desk;
 use super::door::{self, Door, Entry};
 use super::store::{self, WithoutFolder};
 use super::{AppError, latest};
 use crate::clock::Clock;
 use crate::collect::{CollectError, CycleReport};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::encode::record::Identity;
-use crate::queue::{Queue, Record, View};
+use crate::queue::{Queue, Record, Start, View};
 use crate::sample::{Batch, ClockTrust, Latest, Millis, Scope, Source, Text};
 use crate::sink::pushgateway::{self, Pusher};
 use crate::sink::worker::{self, Worker};
@@ -28,6 +29,8 @@ pub(super) struct Shared {
     pub(super) telemetry: Telemetry,
     /// None as long as no endpoint was ever there to read from it.
     queue: Mutex<Option<Queue>>,
+    /// What this process says of itself to others who find the queue in use.
+    holder: String,
     /// What page and gateways show.
     pub(super) latest: watch::Sender<Latest>,
     door: Mutex<Door>,
@@ -67,6 +70,7 @@ impl Current {
 impl Shared {
     pub(super) fn new(config: &Config, clock: Clock, telemetry: Telemetry) -> Self {
         Shared {
+            holder: store::holder(clock.now()),
             clock,
             telemetry,
             queue: Mutex::default(),
@@ -86,7 +90,7 @@ impl Shared {
         if self.queue().is_some() {
             return Ok(());
         }
-        let Some(queue) = store::open(config, without).await? else { return Ok(()) };
+        let Some(queue) = store::open(config, without, &self.holder).await? else { return Ok(()) };
         let identity = Current::of(config).identity;
         // A store that was opened a moment ago and does not answer now costs stale markers.
         for (source, records) in queue.last_said().await.unwrap_or_default() {
@@ -109,7 +113,43 @@ impl Shared {
         self.queue().is_some_and(|queue| queue.is_durable())
     }
 
-    fn queue(&self) -> Option<Queue> {
+    /// What questions about the queue are answered from, where there is one.
+    pub(super) fn desk(&self) -> Option<Desk> {
+        Some(Desk {
+            queue: self.queue()?,
+            clock: self.clock.clone(),
+            telemetry: self.telemetry.clone(),
+            endpoints: lock(&self.current).endpoints.clone(),
+            holder: Some(self.holder.clone()),
+        })
+    }
+
+    /// Goes on counting from where the last `once` has stopped. A store that does not answer costs that alone.
+    pub(super) async fn resume_counters(&self, config: &Config) {
+        let Some(queue) = self.queue() else { return };
+        if let Ok(Some(kept)) = queue.counters().await {
+            let endpoints = config.endpoints.iter().map(worker::sink_name);
+            let sinks: Vec<_> = endpoints.chain(config.gateways.iter().map(pushgateway::sink_name)).collect();
+            self.telemetry.resume_counters(&kept, &sinks);
+        }
+    }
+
+    /// Keeps the counters for the next `once`.
+    pub(super) async fn keep_counters(&self) {
+        if let Some(queue) = self.queue() {
+            queue.keep_counters(self.telemetry.counters()).await.unwrap_or_default();
+        }
+    }
+
+    /// Closes the queue for good.
+    pub(super) async fn close_queue(&self) {
+        if let Some(queue) = self.queue() {
+            queue.close().await;
+        }
+    }
+
+    /// The queue, where one was ever needed.
+    pub(super) fn queue(&self) -> Option<Queue> {
         lock(&self.queue).clone()
     }
 
@@ -173,9 +213,13 @@ impl Shared {
             self.telemetry.source_registered(&account.name);
         }
         let queue = self.queue();
-        for (sink, queue) in new.endpoints.iter().flat_map(|sink| Some((sink, queue.as_ref()?))) {
+        for (endpoint, queue) in config.endpoints.iter().flat_map(|one| Some((one, queue.as_ref()?))) {
+            let start = match endpoint.start {
+                config::Start::Now => Start::Now,
+                config::Start::Oldest => Start::Oldest,
+            };
             // A store that is closed registers it when it opens.
-            queue.register(&sink.name).await.unwrap_or_default();
+            queue.register_at(&endpoint.name, start).await.unwrap_or_default();
         }
         *lock(&self.current) = new;
     }

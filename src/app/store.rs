@@ -1,15 +1,25 @@
 //! Opens the queue that a configuration asks for.
 
 use std::path::PathBuf;
+use std::process;
+use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::AppError;
 use crate::config::{Config, QueueDir, QueueSettings};
 use crate::queue::{OpenError, Queue};
+use crate::sample::Millis;
 
 /// A queue in memory never grows beyond this, whatever `queue.max_size` says of the disk.
 const MEMORY_BYTES: u64 = 64 << 20;
+
+/// How long a store may be in use by someone who is about to end, such as `queue status`, or who has only
+/// begun.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is looked at meanwhile.
+pub(super) const AGAIN: Duration = Duration::from_millis(50);
 
 /// What to do where the default folder cannot be used, which nobody has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +31,11 @@ pub(super) enum WithoutFolder {
 }
 
 /// The queue; none where no endpoint would read from it.
-pub(super) async fn open(config: &Config, without: WithoutFolder) -> Result<Option<Queue>, AppError> {
+pub(super) async fn open(
+    config: &Config,
+    without: WithoutFolder,
+    holder: &str,
+) -> Result<Option<Queue>, AppError> {
     if config.endpoints.is_empty() {
         return Ok(None);
     }
@@ -37,9 +51,11 @@ pub(super) async fn open(config: &Config, without: WithoutFolder) -> Result<Opti
             opened => opened,
         },
     };
-    opened.map(Some).map_err(|error| match error {
+    opened.map(|queue| Some(queue.held_by(holder))).map_err(|error| match error {
         OpenError::Folder { .. } => AppError::QueueFolder(error),
-        OpenError::Locked { .. } | OpenError::Unusable { .. } => AppError::Queue(error),
+        OpenError::Locked { .. } | OpenError::Unusable { .. } | OpenError::Damaged { .. } => {
+            AppError::Queue(error)
+        }
     })
 }
 
@@ -48,10 +64,41 @@ pub(super) fn memory(queue: &QueueSettings) -> Queue {
     Queue::memory(queue.max_size.min(MEMORY_BYTES), queue.max_age)
 }
 
-async fn on_disk(folder: PathBuf, queue: &QueueSettings) -> Result<Queue, OpenError> {
+/// The store in a folder as it is, for a short look or change; none where there is none.
+pub(super) async fn inspect(
+    folder: PathBuf,
+    queue: &QueueSettings,
+    now: Millis,
+) -> Result<Option<Queue>, OpenError> {
     let (max_size, max_age) = (queue.max_size, queue.max_age);
     let path = folder.clone();
-    // The file is read through and checked, which may take a while.
-    let opened = tokio::task::spawn_blocking(move || Queue::open(path, max_size, max_age)).await;
-    opened.unwrap_or_else(|broke| Err(OpenError::Unusable { folder, why: broke.to_string() }))
+    let opened = tokio::task::spawn_blocking(move || Queue::inspect(path, max_size, max_age)).await;
+    let opened = opened.unwrap_or_else(|broke| Err(OpenError::Unusable { folder, why: broke.to_string() }));
+    Ok(opened?.map(|queue| queue.held_by(&holder(now))))
+}
+
+/// What this process says of itself to others who find the store in use.
+pub(super) fn holder(since: Millis) -> String {
+    let host = gethostname::gethostname().to_string_lossy().into_owned();
+    format!("pid {} on {host} since {}", process::id(), time(since))
+}
+
+/// As RFC 3339 has it, to the second.
+pub(super) fn time(at: Millis) -> String {
+    let at = jiff::Timestamp::from_second(at.0.div_euclid(1000)).unwrap_or_default();
+    at.to_string()
+}
+
+async fn on_disk(folder: PathBuf, queue: &QueueSettings) -> Result<Queue, OpenError> {
+    let (max_size, max_age) = (queue.max_size, queue.max_age);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (path, folder) = (folder.clone(), folder.clone());
+        // The file is read through and checked, which may take a while.
+        let opened = tokio::task::spawn_blocking(move || Queue::open(path, max_size, max_age)).await;
+        match opened.unwrap_or_else(|broke| Err(OpenError::Unusable { folder, why: broke.to_string() })) {
+            Err(OpenError::Locked { .. }) if Instant::now() < deadline => sleep(AGAIN).await,
+            opened => return opened,
+        }
+    }
 }

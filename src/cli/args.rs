@@ -83,12 +83,15 @@ pub enum Command {
     /// Work on the Pushgateways
     #[command(subcommand)]
     Pushgateway(Pushgateway),
+    /// Look at the queue before remote write, and work on it, also while `run` has it
+    #[command(subcommand)]
+    Queue(Queue),
 }
 
 impl Command {
     /// Whether the command asks the balena API.
     pub fn needs_token(&self) -> bool {
-        !matches!(self, Command::Demo(_) | Command::Pushgateway(_))
+        !matches!(self, Command::Demo(_) | Command::Pushgateway(_) | Command::Queue(_))
     }
 }
 
@@ -97,6 +100,31 @@ impl Command {
 pub enum Pushgateway {
     /// Delete the groups that this configuration pushes
     Delete,
+}
+
+/// Work on the queue.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Queue {
+    /// Say for each endpoint what it does, what waits, and how long there is room
+    Status {
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read every record and say how many are whole
+    Verify,
+    /// Throw away what waits for an endpoint and what it has refused
+    Drop {
+        /// The endpoint's name
+        #[arg(long, value_name = "NAME")]
+        endpoint: String,
+    },
+    /// Send again what an endpoint has refused, after everything else
+    Retry {
+        /// The endpoint's name
+        #[arg(long, value_name = "NAME")]
+        endpoint: String,
+    },
 }
 
 /// The demo's size and faults.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use tokio::net::TcpListener;
 
+use super::progress::Progress;
 use super::say::{answer, complain, fail};
 use super::{Exit, chain};
 use crate::app::{self, AppError, Control, Reread};
@@ -51,7 +52,11 @@ pub(super) async fn once(config: Config) -> Exit {
     if let Err(error) = app::signals(&control) {
         return fail(Exit::Failed, format_args!("signals cannot be handled: {error}"));
     }
-    match app::once(&config, Telemetry::new(), &control).await {
+    let telemetry = Telemetry::new();
+    let progress = Progress::watch(telemetry.status());
+    let ended = app::once(&config, telemetry, &control).await;
+    progress.end().await;
+    match ended {
         Err(error) => cannot_run(error),
         Ok(outcome) => {
             outcome.failures.iter().for_each(complain);
@@ -140,7 +145,7 @@ fn size(fleets: usize, series: usize) -> String {
 }
 
 /// Foreign text for a terminal: control characters would move its cursor, others turn or hide what follows.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let steers = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

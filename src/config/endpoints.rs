@@ -8,7 +8,7 @@ use super::block::Placed;
 use super::file::{EndpointBlock, QueueConfigBlock};
 use super::http::{auth, headers, tls};
 use super::resolve::{Resolver, env_twice, shown, twice, wrong};
-use super::types::{Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Retry};
+use super::types::{Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Retry, Start};
 use super::value::{Place, Setting};
 use crate::sample::Text;
 
@@ -56,6 +56,7 @@ impl Resolver<'_> {
         let name = block.name;
         let timeout = block.remote_timeout;
         let message = block.protobuf_message;
+        let start = block.start;
         let send = block.metadata_config.send;
         let every = block.metadata_config.send_interval;
         let bearer = (block.bearer_token, block.bearer_token_file);
@@ -71,6 +72,9 @@ impl Resolver<'_> {
         Ok(Endpoint {
             name: name.map_or_else(|| Ok(shown(&url)), |name| name.filled().map(Text::from))?,
             url,
+            start: start.map_or(Ok(Start::Now), |setting| {
+                setting.choice(&[("now", Start::Now), ("oldest", Start::Oldest)])
+            })?,
             protobuf_message: message
                 .map_or(Ok(ProtobufMessage::Auto), |setting| protobuf_message(&setting))?,
             max_samples_per_send,
@@ -94,6 +98,7 @@ impl Resolver<'_> {
         Ok(Endpoint {
             name: "env".into(),
             url: url.url()?,
+            start: Start::Now,
             protobuf_message: get("PROTOBUF_MESSAGE")
                 .map_or(Ok(ProtobufMessage::Auto), |setting| protobuf_message(&setting))?,
             max_samples_per_send: max_samples,

@@ -71,6 +71,7 @@ blocks! {
         tls_config: TlsBlock,
         proxy_url: Typed,
         proxy_from_environment: Typed,
+        start: Typed,
         queue_config: QueueConfigBlock,
         metadata_config: MetadataBlock,
     }

@@ -97,6 +97,8 @@ pub struct Endpoint {
     pub name: Text,
     /// Where requests go.
     pub url: Url,
+    /// Where it begins in the queue when it is new.
+    pub start: Start,
     /// Which version is spoken.
     pub protobuf_message: ProtobufMessage,
     /// How many samples a request may hold; at most the queue's own number.
@@ -107,6 +109,16 @@ pub struct Endpoint {
     pub metadata: MetadataSettings,
     /// Credentials, TLS, proxy, headers, time-out.
     pub http: HttpSettings,
+}
+
+/// Where an endpoint begins in the queue when it is new there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With what comes from now on.
+    #[default]
+    Now,
+    /// With the oldest samples that are still there for another endpoint.
+    Oldest,
 }
 
 /// Which version of remote write is spoken.

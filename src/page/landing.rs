@@ -13,7 +13,8 @@ const MOST_FLEETS: usize = 1_000;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem}\
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.2rem .8rem .2rem 0;\
-border-bottom:1px solid #8884;overflow-wrap:anywhere}.bad{color:#c22}:root{color-scheme:light dark}";
+border-bottom:1px solid #8884;vertical-align:top}th{white-space:nowrap}.any{overflow-wrap:anywhere}\
+.bad{color:#c22}:root{color-scheme:light dark}";
 
 /// The page as it stands at `now`.
 pub fn page(status: &Status, latest: &Latest, now: Millis, telemetry_path: &str) -> String {
@@ -58,7 +59,7 @@ fn sources(html: &mut String, status: &Status, now: Millis) -> fmt::Result {
         };
         writeln!(
             html,
-            "<tr><td>{}<td class=\"{class}\">{}<td>{}<td>{}<td>{}</tr>",
+            "<tr><td class=\"any\">{}<td class=\"any {class}\">{}<td>{}<td>{}<td>{}</tr>",
             Escaped(name),
             Escaped(state),
             Ago(source.last_success, now),
@@ -85,7 +86,7 @@ fn sinks(html: &mut String, status: &Status, now: Millis) -> fmt::Result {
         let class = if matches!(sink.state, SinkState::Idle | SinkState::Delivering) { "" } else { "bad" };
         writeln!(
             html,
-            "<tr><td>{}<td>{}<td>{}<td class=\"{class}\">{}<td>{}<td>{}<td>{}<td>{}</tr>",
+            "<tr><td>{}<td>{}<td class=\"any\">{}<td class=\"{class}\">{}<td>{}<td>{}<td>{}<td class=\"any\">{}</tr>",
             Escaped(name),
             sink.kind.as_str(),
             Escaped(&sink.url),
@@ -117,7 +118,12 @@ fn fleets(html: &mut String, latest: &Latest) -> fmt::Result {
     writeln!(html, "<h2>Fleets ({})</h2>", fleets.len())?;
     html.push_str("<table><tr><th>fleet<th>slug<th>online / total</tr>\n");
     for ((name, slug), [online, total]) in fleets.iter().take(MOST_FLEETS) {
-        writeln!(html, "<tr><td>{}<td>{}<td>{online} / {total}</tr>", Escaped(name), Escaped(slug))?;
+        writeln!(
+            html,
+            "<tr><td class=\"any\">{}<td class=\"any\">{}<td>{online} / {total}</tr>",
+            Escaped(name),
+            Escaped(slug)
+        )?;
     }
     html.push_str("</table>\n");
     match fleets.len().checked_sub(MOST_FLEETS) {

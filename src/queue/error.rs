@@ -9,12 +9,12 @@ pub(super) enum StoreError {
     #[error(transparent)]
     Redb(#[from] redb::Error),
     /// The folder or a file in it.
-    #[error("{what}")]
+    #[error("{what}: {cause}")]
     File {
         /// What was tried.
         what: String,
         /// Why not.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The tables contradict each other.
     #[error("the store is damaged: {0}")]

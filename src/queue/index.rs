@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{Bound, Dropped, Entry, Position, Record, Scope, Waiting};
+use super::{Bound, Dropped, Entry, Position, Record, Scope, Start, Waiting};
 
 /// So many records tell the rate.
 const RECENT: usize = 128;
@@ -189,13 +189,27 @@ impl Index {
         Change { first: self.first, ..Change::default() }
     }
 
-    /// A cursor at the end, for an endpoint that has none.
-    pub(super) fn register(&self, endpoint: &str) -> Option<Change> {
+    /// A cursor for an endpoint that has none.
+    pub(super) fn register(&self, endpoint: &str, start: Start) -> Option<Change> {
         if self.cursors.contains_key(endpoint) {
             return None;
         }
-        let end = Position { record: self.end(), sample: 0 };
-        Some(Change { cursors: BTreeMap::from([(endpoint.to_owned(), end)]), ..self.unchanged() })
+        let record = match start {
+            Start::Now => self.end(),
+            Start::Oldest => self.first,
+        };
+        let at = Position { record, sample: 0 };
+        Some(Change { cursors: BTreeMap::from([(endpoint.to_owned(), at)]), ..self.unchanged() })
+    }
+
+    /// An endpoint's cursor goes to the end, past everything that waits for it.
+    pub(super) fn skip(&self, endpoint: &str) -> Change {
+        self.moved(endpoint, Position { record: self.end(), sample: 0 })
+    }
+
+    /// Every record that is there.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.held.keys().copied().chain(self.first..self.end())
     }
 
     /// Without an endpoint.

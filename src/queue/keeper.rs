@@ -2,7 +2,7 @@
 //! memory, and the store is opened again with growing delays. Never a crash, never a store that is half
 //! believed: after any error it is closed and read anew.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::error::StoreError;
 use super::place::{Opened, Place, words};
 use super::store::Store;
-use super::{Appended, Bound, Dropped, Entry, QueueError, View};
+use super::{Appended, Bound, Discarded, Dropped, Entry, QueueError, Start, View};
 
 /// So much waits in memory for a store that is closed.
 const MOST_PENDING: usize = 64 << 20;
@@ -24,7 +24,7 @@ pub(super) struct Keeper {
     max_age: Duration,
     state: State,
     /// Endpoints that have a cursor, or get one as soon as the store is open.
-    endpoints: BTreeSet<String>,
+    endpoints: BTreeMap<String, Start>,
     pending: VecDeque<Entry>,
     pending_bytes: usize,
     /// Where the queue ended when the first of them was last tried: a commit that failed may have been
@@ -44,7 +44,12 @@ pub(super) struct Keeper {
 #[derive(Debug)]
 enum State {
     Open(Box<Store>),
-    Closed { why: String, again_at: Instant },
+    Closed {
+        why: String,
+        again_at: Instant,
+    },
+    /// For good.
+    Ended,
 }
 
 impl Keeper {
@@ -56,7 +61,7 @@ impl Keeper {
             place,
             max_size,
             max_age,
-            endpoints: store.index().endpoints().cloned().collect(),
+            endpoints: store.index().endpoints().map(|name| (name.clone(), Start::Now)).collect(),
             state: State::Open(Box::new(store)),
             pending: VecDeque::new(),
             pending_bytes: 0,
@@ -84,12 +89,12 @@ impl Keeper {
         Ok(done)
     }
 
-    pub(super) fn register(&mut self, endpoint: &str) -> Result<(), QueueError> {
-        self.endpoints.insert(endpoint.to_owned());
-        self.with(|store| store.register(endpoint))
+    pub(super) fn register(&mut self, endpoint: &str, start: Start) -> Result<(), QueueError> {
+        let start = *self.endpoints.entry(endpoint.to_owned()).or_insert(start);
+        self.with(|store| store.register(endpoint, start))
     }
 
-    pub(super) fn remove(&mut self, endpoint: &str) -> Result<(), QueueError> {
+    pub(super) fn remove(&mut self, endpoint: &str) -> Result<Discarded, QueueError> {
         self.endpoints.remove(endpoint);
         self.with(|store| store.remove(endpoint))
     }
@@ -108,9 +113,26 @@ impl Keeper {
         {
             let samples = lost.records.iter().map(|record| record.samples).sum();
             let of = |endpoint: &String| Dropped { endpoint: endpoint.clone(), samples, bound: Bound::Disk };
-            self.dropped.extend(self.endpoints.iter().map(of));
+            self.dropped.extend(self.endpoints.keys().map(of));
         }
         Appended { dropped: std::mem::take(&mut self.dropped), trouble }
+    }
+
+    /// Lets others read who has the store open.
+    pub(super) fn note_holder(&self, holder: &str) {
+        self.place.note_holder(holder);
+    }
+
+    /// Closes the store for good, so that the next process finds it in order.
+    pub(super) fn end(&mut self) {
+        let open = std::mem::replace(&mut self.state, State::Ended);
+        catch_unwind(AssertUnwindSafe(|| drop(open))).unwrap_or_default();
+        self.place.forget_holder();
+    }
+
+    /// The folder that the store is in.
+    pub(super) fn folder(&self) -> Option<&std::path::Path> {
+        self.place.folder()
     }
 
     /// What happened to the store since this was last asked, a sentence each.
@@ -124,6 +146,7 @@ impl Keeper {
         let pending_samples = waiting_outside.map(|record| record.samples as u64).sum();
         match &self.state {
             State::Closed { why, .. } => View { trouble: Some(why.clone()), pending_samples, ..last },
+            State::Ended => View { pending_samples, ..last },
             State::Open(store) => {
                 let index = store.index();
                 let waiting = |endpoint: &String| (endpoint.clone(), index.waiting(endpoint));
@@ -133,6 +156,7 @@ impl Keeper {
                     bytes: self.place.bytes_on_disk().unwrap_or_else(|| index.cost()),
                     records,
                     oldest_ms,
+                    aside: store.aside(),
                     full_in: store.full_in(),
                     pending_samples,
                     trouble: None,
@@ -143,6 +167,9 @@ impl Keeper {
 
     /// Opens the store where it is closed and due, and puts in what has waited.
     fn ready(&mut self) -> Result<(), QueueError> {
+        if matches!(self.state, State::Ended) {
+            return Err(QueueError::Stopping);
+        }
         if let State::Closed { why, .. } = &self.state {
             if !self.is_due() {
                 return Err(QueueError::Closed(why.clone()));
@@ -155,8 +182,8 @@ impl Keeper {
                     self.state = State::Open(Box::new(store));
                     self.on_trial = true;
                     self.notes.extend(aside);
-                    for endpoint in self.endpoints.clone() {
-                        self.attempt(|store| store.register(&endpoint))?;
+                    for (endpoint, start) in self.endpoints.clone() {
+                        self.attempt(|store| store.register(&endpoint, start))?;
                     }
                 }
                 Err(error) => return Err(self.close(&error)),
@@ -218,7 +245,7 @@ impl Keeper {
 
     /// Closes the store and says when it is opened again.
     fn close(&mut self, error: &StoreError) -> QueueError {
-        let why = chain(error);
+        let why = error.to_string();
         let mut again_at = Instant::now();
         self.on_reserve = is_full(error) && self.place.free_reserve();
         if self.on_reserve {
@@ -240,23 +267,8 @@ impl Keeper {
 fn is_full(error: &StoreError) -> bool {
     let found = match error {
         StoreError::Redb(redb::Error::Io(error)) => error.kind(),
-        StoreError::File { source, .. } => source.kind(),
+        StoreError::File { cause, .. } => cause.kind(),
         _ => return false,
     };
     matches!(found, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        next = cause.source();
-    }
-    text
 }

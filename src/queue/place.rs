@@ -17,6 +17,8 @@ use super::store::Store;
 const FILE: &str = "queue.redb";
 /// Bytes that are given back to a disk that is full, so that what was delivered can be deleted.
 const RESERVE: &str = "reserve";
+/// Says who has the store open. The store itself is locked by the system; this is for those who ask.
+const LOCK: &str = "lock";
 const RESERVE_BYTES: usize = 1 << 20;
 /// Damaged stores that are kept, the newest first.
 const ASIDE: [&str; 2] = ["queue.redb.damaged", "queue.redb.damaged.old"];
@@ -29,6 +31,8 @@ pub(super) type Backends = Box<dyn Fn() -> io::Result<Box<dyn StorageBackend>> +
 pub(super) enum Place {
     Memory,
     Folder(PathBuf),
+    /// A folder whose store is only looked at: it is not made, and what is damaged there stays as it is.
+    Inspected(PathBuf),
     #[cfg(test)]
     Test(Backends),
 }
@@ -37,7 +41,7 @@ impl std::fmt::Debug for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Place::Memory => f.write_str("memory"),
-            Place::Folder(folder) => folder.fmt(f),
+            Place::Folder(folder) | Place::Inspected(folder) => folder.fmt(f),
             #[cfg(test)]
             Place::Test(_) => f.write_str("test"),
         }
@@ -83,17 +87,16 @@ impl Place {
         match self {
             Place::Memory => Ok(Box::new(InMemoryBackend::new())),
             Place::Folder(folder) => {
-                let error = |what: String| move |source| StoreError::File { what, source };
-                fs::create_dir_all(folder)
-                    .map_err(error(format!("the folder {} cannot be made", folder.display())))?;
-                let path = folder.join(FILE);
-                let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-                let file = file.map_err(error(format!("{} cannot be opened", path.display())))?;
-                Ok(Box::new(FileBackend::new(file)?))
+                fs::create_dir_all(folder).map_err(|cause| StoreError::File {
+                    what: format!("the folder {} cannot be made", folder.display()),
+                    cause,
+                })?;
+                file(folder, OpenOptions::new().create(true).truncate(false))
             }
+            Place::Inspected(folder) => file(folder, &mut OpenOptions::new()),
             #[cfg(test)]
             Place::Test(backends) => {
-                backends().map_err(|source| StoreError::File { what: "a test's backend".into(), source })
+                backends().map_err(|cause| StoreError::File { what: "a test's backend".into(), cause })
             }
         }
     }
@@ -101,9 +104,29 @@ impl Place {
     /// How many bytes the store takes on the disk, holes not counted.
     pub(super) fn bytes_on_disk(&self) -> Option<u64> {
         use std::os::unix::fs::MetadataExt;
+        fs::metadata(self.folder()?.join(FILE)).ok().map(|found| found.blocks() * 512)
+    }
+
+    /// Where a store on the disk is.
+    pub(super) fn folder(&self) -> Option<&Path> {
         match self {
-            Place::Folder(folder) => fs::metadata(folder.join(FILE)).ok().map(|found| found.blocks() * 512),
+            Place::Folder(folder) | Place::Inspected(folder) => Some(folder),
             _ => None,
+        }
+    }
+
+    /// Lets others read who has the store open. That it cannot be written harms nobody.
+    pub(super) fn note_holder(&self, holder: &str) {
+        if let Some(folder) = self.folder() {
+            // Another user may have left one, which can be removed where it cannot be written.
+            self.forget_holder();
+            fs::write(folder.join(LOCK), format!("{holder}\n")).unwrap_or_default();
+        }
+    }
+
+    pub(super) fn forget_holder(&self) {
+        if let Some(folder) = self.folder() {
+            fs::remove_file(folder.join(LOCK)).unwrap_or_default();
         }
     }
 
@@ -123,6 +146,34 @@ impl Place {
     }
 }
 
+/// Who has the store in a folder open, as it says itself.
+pub(super) fn holder(folder: &Path) -> Option<String> {
+    let text = fs::read_to_string(folder.join(LOCK)).ok()?;
+    let line = text.lines().next()?.trim();
+    // Whatever else lies there is not shown.
+    (!line.is_empty() && line.len() < 400 && !line.contains(char::is_control)).then(|| line.to_owned())
+}
+
+/// Whether there is a store in a folder.
+pub(super) fn exists(folder: &Path) -> io::Result<bool> {
+    folder.join(FILE).try_exists()
+}
+
+/// How much of a damaged store can be read: records that can, and that cannot.
+pub(super) fn survey(folder: &Path) -> Option<(usize, usize)> {
+    salvage::survey(&folder.join(FILE))
+}
+
+fn file(folder: &Path, how: &mut OpenOptions) -> Result<Box<dyn StorageBackend>, StoreError> {
+    let path = folder.join(FILE);
+    let file = how
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(|cause| StoreError::File { what: format!("{} cannot be opened", path.display()), cause })?;
+    Ok(Box::new(FileBackend::new(file)?))
+}
+
 fn fill(path: &Path) -> io::Result<()> {
     // Zeros that are written take room, those of a hole do not.
     let mut file = File::create(path)?;
@@ -140,9 +191,9 @@ fn put_aside(folder: &Path) -> Result<PathBuf, StoreError> {
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
-    fs::rename(from, to).map_err(|source| StoreError::File {
+    fs::rename(from, to).map_err(|cause| StoreError::File {
         what: format!("{} cannot be renamed to {}", from.display(), to.display()),
-        source,
+        cause,
     })
 }
 

@@ -1,50 +1,140 @@
-//! Refused samples as they are kept: how one is written, and how many of them there is room for.
+//! Refused samples as they are kept: how one is written, how many of them there is room for, and which of
+//! them are to be sent again. Pure: a wish goes in, [`Moves`] come out; once they are committed they are applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Position, Record, Refused};
+use super::{Aside, Position, Record, Refused};
 
 /// So many bytes of refused records are kept; the oldest go first.
 const MOST_BYTES: usize = 16 << 20;
 
 /// Which refused records there are.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shelf {
-    lengths: BTreeMap<u64, usize>,
+    all: BTreeMap<u64, Shelved>,
+    /// Those that cannot be read; they are in nobody's way.
+    damaged: BTreeSet<u64>,
     bytes: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Shelved {
+    endpoint: String,
+    samples: u64,
+    length: usize,
+    again: bool,
+}
+
+/// What one transaction changes on the shelf.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Moves {
+    /// Records that come, or that become others.
+    pub(super) put: BTreeMap<u64, Refused>,
+    /// Records that go.
+    pub(super) gone: Vec<u64>,
+    /// Records that are to be sent again.
+    pub(super) again: Vec<u64>,
 }
 
 impl Shelf {
     /// One that is in the store.
-    pub(super) fn note(&mut self, number: u64, length: usize) {
-        self.lengths.insert(number, length);
+    pub(super) fn note(&mut self, number: u64, refused: &Refused, again: bool) {
+        let length = length(refused);
+        let (endpoint, samples) = (refused.endpoint.clone(), refused.samples as u64);
         self.bytes += length;
+        let before = self.all.insert(number, Shelved { endpoint, samples, length, again });
+        self.bytes -= before.map_or(0, |before| before.length);
+    }
+
+    /// One that is in the store and cannot be read.
+    pub(super) fn note_damaged(&mut self, number: u64) {
+        self.damaged.insert(number);
+    }
+
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.all.keys().chain(&self.damaged).copied()
+    }
+
+    /// What there is for each endpoint.
+    pub(super) fn aside(&self) -> BTreeMap<String, Aside> {
+        let mut all = BTreeMap::<String, Aside>::new();
+        for one in self.all.values() {
+            let aside = all.entry(one.endpoint.clone()).or_default();
+            aside.records += 1;
+            aside.samples += one.samples;
+            aside.again += if one.again { one.samples } else { 0 };
+        }
+        all
+    }
+
+    /// The oldest one of an endpoint that is to be sent again.
+    pub(super) fn next_again(&self, endpoint: &str) -> Option<u64> {
+        self.all.iter().find(|(_, one)| one.again && one.endpoint == endpoint).map(|(number, _)| *number)
+    }
+
+    /// One more, and what has to go for it.
+    pub(super) fn set_aside(&self, refused: Refused) -> Moves {
+        self.with_room(Moves { put: BTreeMap::from([(self.next(), refused)]), ..Moves::default() })
+    }
+
+    /// One was sent again: `rest` of it is still to be sent, and `refused` once more.
+    pub(super) fn settle(&self, number: u64, rest: Option<Refused>, refused: Option<Refused>) -> Moves {
+        let gone = if rest.is_none() { vec![number] } else { Vec::new() };
+        let put = rest.map(|rest| (number, rest)).into_iter();
+        let put = put.chain(refused.map(|refused| (self.next(), refused))).collect();
+        self.with_room(Moves { put, gone, again: Vec::new() })
+    }
+
+    /// All of an endpoint's that are not yet to be sent again are now.
+    pub(super) fn retry(&self, endpoint: &str) -> Moves {
+        let theirs = self.all.iter().filter(|(_, one)| one.endpoint == endpoint && !one.again);
+        Moves { again: theirs.map(|(number, _)| *number).collect(), ..Moves::default() }
+    }
+
+    /// All of an endpoint's go.
+    pub(super) fn clear(&self, endpoint: &str) -> Moves {
+        let theirs = self.all.iter().filter(|(_, one)| one.endpoint == endpoint);
+        Moves { gone: theirs.map(|(number, _)| *number).collect(), ..Moves::default() }
+    }
+
+    /// Takes over what was committed.
+    pub(super) fn apply(&mut self, moves: &Moves) {
+        for (number, refused) in &moves.put {
+            let again = self.all.get(number).is_some_and(|before| before.again);
+            self.note(*number, refused, again);
+        }
+        for number in &moves.gone {
+            self.bytes -= self.all.remove(number).map_or(0, |gone| gone.length);
+        }
+        for number in &moves.again {
+            if let Some(one) = self.all.get_mut(number) {
+                one.again = true;
+            }
+        }
     }
 
     /// The number of the next one.
-    pub(super) fn next(&self) -> u64 {
-        self.lengths.last_key_value().map_or(0, |(number, _)| number + 1)
+    fn next(&self) -> u64 {
+        self.numbers().max().map_or(0, |number| number + 1)
     }
 
-    /// One more: the numbers of those that have to go for it.
-    pub(super) fn add(&mut self, number: u64, length: usize) -> Vec<u64> {
-        self.note(number, length);
-        let mut gone = Vec::new();
-        let mut bytes = self.bytes;
-        for (number, length) in &self.lengths {
-            if bytes <= MOST_BYTES {
-                break;
-            }
-            bytes -= length;
-            gone.push(*number);
+    fn with_room(&self, mut moves: Moves) -> Moves {
+        let mut after = self.clone();
+        after.apply(&moves);
+        while after.bytes > MOST_BYTES
+            && let Some((number, oldest)) = after.all.pop_first()
+        {
+            after.bytes -= oldest.length;
+            moves.put.remove(&number);
+            moves.gone.push(number);
         }
-        gone
+        moves
     }
+}
 
-    /// One that goes.
-    pub(super) fn remove(&mut self, number: u64) {
-        self.bytes -= self.lengths.remove(&number).unwrap_or(0);
-    }
+/// How many bytes it takes.
+fn length(refused: &Refused) -> usize {
+    48 + refused.endpoint.len() + refused.record.bytes.len()
 }
 
 /// Numbers of eight bytes, little endian, then the endpoint's name and the record's bytes.
@@ -101,14 +191,53 @@ mod tests {
         assert!((0..bytes.len() - 3).all(|end| decode(&bytes[..end]).is_none()));
     }
 
+    fn refused(endpoint: &str, length: usize) -> Refused {
+        let record = Record { bytes: vec![0; length].into(), samples: 9, oldest_ms: 0 };
+        Refused { endpoint: endpoint.into(), position: Position::default(), samples: 9, record }
+    }
+
+    fn shelf(all: &[Refused]) -> Shelf {
+        let mut shelf = Shelf::default();
+        for one in all {
+            let moves = shelf.set_aside(one.clone());
+            shelf.apply(&moves);
+        }
+        shelf
+    }
+
     #[test]
     fn the_oldest_go_where_there_is_no_room() {
-        let mut shelf = Shelf::default();
-        assert!(shelf.add(0, MOST_BYTES / 2).is_empty());
-        assert!(shelf.add(1, MOST_BYTES / 2).is_empty());
-        let gone = shelf.add(2, 10);
-        assert_eq!(gone, [0]);
-        shelf.remove(0);
-        assert_eq!((shelf.next(), shelf.bytes), (3, MOST_BYTES / 2 + 10));
+        let mut shelf = shelf(&[refused("a", MOST_BYTES / 2 - 49), refused("a", MOST_BYTES / 2 - 49)]);
+        let moves = shelf.set_aside(refused("a", 10));
+        assert_eq!((&*moves.gone, moves.put.len()), (&[0][..], 1));
+        shelf.apply(&moves);
+        assert_eq!((shelf.next(), shelf.bytes), (3, MOST_BYTES / 2 + 59));
+        let moves = shelf.set_aside(refused("a", MOST_BYTES));
+        assert_eq!((moves.gone, moves.put.len()), (vec![1, 2, 3], 0), "nothing is larger than the shelf");
+    }
+
+    #[test]
+    fn what_is_sent_again_goes_in_order_and_what_is_refused_again_is_not_sent_a_third_time() {
+        let mut shelf = shelf(&[refused("a", 10), refused("b", 10), refused("a", 20)]);
+        assert_eq!(shelf.next_again("a"), None);
+        let moves = shelf.retry("a");
+        assert_eq!(moves.again, [0, 2]);
+        shelf.apply(&moves);
+        assert_eq!((shelf.next_again("a"), shelf.next_again("b")), (Some(0), None));
+        assert_eq!(shelf.aside()["a"], Aside { records: 2, samples: 18, again: 18 });
+
+        let rest = Refused { samples: 4, ..refused("a", 10) };
+        let moves = shelf.settle(0, Some(rest), Some(Refused { samples: 2, ..refused("a", 10) }));
+        shelf.apply(&moves);
+        assert_eq!(shelf.next_again("a"), Some(0), "the rest is still to be sent");
+        assert_eq!(shelf.aside()["a"], Aside { records: 3, samples: 15, again: 13 });
+
+        let moves = shelf.settle(0, None, None);
+        shelf.apply(&moves);
+        assert_eq!(shelf.next_again("a"), Some(2));
+        let moves = shelf.clear("a");
+        shelf.apply(&moves);
+        assert_eq!(shelf.numbers().collect::<Vec<_>>(), [1]);
+        assert_eq!(shelf.bytes, length(&refused("b", 10)));
     }
 }

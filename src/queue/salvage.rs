@@ -8,7 +8,8 @@ use std::path::Path;
 use redb::{Builder, Key, ReadOnlyDatabase, ReadableDatabase, ReadableTable, TableDefinition, Value};
 
 use super::error::StoreError;
-use super::store::{CURSORS, HEADS, KEPT, META, RECORDS, STATES, Store, sealed, unsealed};
+use super::store::Store;
+use super::tables::{BLOBS, CURSORS, HEADS, KEPT, META, RECORDS, REFUSED, STATES, sealed, unsealed};
 
 /// Records that are copied in one transaction.
 const AT_ONCE: usize = 64;
@@ -22,26 +23,18 @@ pub(super) struct Saved {
 
 /// Copies from the file at `from` into `into`, which is empty; nothing where the file cannot be read at all.
 pub(super) fn copy(from: &Path, into: &mut Store) -> Result<Option<Saved>, StoreError> {
-    // redb may panic on a page that was altered; what was read until then is good.
-    let opened = catch_unwind(|| Builder::new().set_cache_size(super::store::CACHE).open_read_only(from));
-    let Ok(Ok(old)) = opened else { return Ok(None) };
-    let first = rows(&old, META, |key: &str, value| (key == "first").then_some(((), value)));
-    let heads = rows(&old, HEADS, |number, head| Some((number, head)));
+    let Some(Numbered { old, first, heads, numbers }) = numbered(from) else { return Ok(None) };
     let cursors = rows(&old, CURSORS, |name: &str, at| Some((name.to_owned(), at)));
     let kept = rows(&old, KEPT, |name: &str, ranges| Some((name.to_owned(), ranges)));
     let states = rows(&old, STATES, |name: &str, state: &[u8]| Some((name.to_owned(), state.to_vec())));
-    let Some((first, end)) = first.get(&()).copied().zip(heads.keys().next_back().map(|last| last + 1))
-    else {
-        return Ok(None);
-    };
+    let refused = rows(&old, REFUSED, |number, bytes: &[u8]| Some((number, bytes.to_vec())));
+    let blobs = rows(&old, BLOBS, |name: &str, blob: &[u8]| Some((name.to_owned(), blob.to_vec())));
     let mut saved = Saved::default();
-    let held: Vec<u64> = heads.keys().copied().filter(|number| *number < first).collect();
-    let numbers: Vec<u64> = held.into_iter().chain(first..end).collect();
     for some in numbers.chunks(AT_ONCE) {
         let txn = into.db().begin_write()?;
         for number in some {
             txn.open_table(HEADS)?.insert(number, heads.get(number).copied().unwrap_or_default())?;
-            match catch_unwind(AssertUnwindSafe(|| record(&old, *number))).ok().flatten() {
+            match record(&old, *number) {
                 Some(bytes) => {
                     txn.open_table(RECORDS)?.insert(number, sealed(*number, &bytes).as_slice())?;
                     saved.records += 1;
@@ -62,11 +55,49 @@ pub(super) fn copy(from: &Path, into: &mut Store) -> Result<Option<Saved>, Store
     for (endpoint, state) in &states {
         txn.open_table(STATES)?.insert(endpoint.as_str(), state.as_slice())?;
     }
+    for (number, bytes) in &refused {
+        txn.open_table(REFUSED)?.insert(number, bytes.as_slice())?;
+    }
+    for (name, blob) in &blobs {
+        txn.open_table(BLOBS)?.insert(name.as_str(), blob.as_slice())?;
+    }
     txn.commit()?;
     into.reload()?;
-    // What is closed while it is damaged may panic as well.
-    catch_unwind(AssertUnwindSafe(|| drop(old))).unwrap_or_default();
+    close(old);
     Ok(Some(saved))
+}
+
+/// How many records can be read of the file at `from`, and how many cannot.
+pub(super) fn survey(from: &Path) -> Option<(usize, usize)> {
+    let Numbered { old, numbers, .. } = numbered(from)?;
+    let readable = numbers.iter().filter(|number| record(&old, **number).is_some()).count();
+    close(old);
+    Some((readable, numbers.len() - readable))
+}
+
+/// A file whose records have numbers, though not each of them can be read.
+struct Numbered {
+    old: ReadOnlyDatabase,
+    first: u64,
+    heads: BTreeMap<u64, (u64, i64, u64)>,
+    numbers: Vec<u64>,
+}
+
+fn numbered(from: &Path) -> Option<Numbered> {
+    // redb may panic on a page that was altered; what was read until then is good.
+    let opened = catch_unwind(|| Builder::new().set_cache_size(super::store::CACHE).open_read_only(from));
+    let Ok(Ok(old)) = opened else { return None };
+    let first = rows(&old, META, |key: &str, value| (key == "first").then_some(((), value)));
+    let heads = rows(&old, HEADS, |number, head| Some((number, head)));
+    let (first, end) = first.get(&()).copied().zip(heads.keys().next_back().map(|last| last + 1))?;
+    let held: Vec<u64> = heads.keys().copied().filter(|number| *number < first).collect();
+    let numbers = held.into_iter().chain(first..end).collect();
+    Some(Numbered { old, first, heads, numbers })
+}
+
+/// What is closed while it is damaged may panic as well.
+fn close(old: ReadOnlyDatabase) {
+    catch_unwind(AssertUnwindSafe(|| drop(old))).unwrap_or_default();
 }
 
 /// The rows of a table up to the first that cannot be read.
@@ -90,8 +121,11 @@ fn rows<K: Key, V: Value, A: Ord, B>(
 }
 
 fn record(old: &ReadOnlyDatabase, number: u64) -> Option<Vec<u8>> {
-    let txn = old.begin_read().ok()?;
-    let table = txn.open_table(RECORDS).ok()?;
-    let value = table.get(number).ok()??;
-    unsealed(number, value.value()).map(<[u8]>::to_vec)
+    let read = || {
+        let txn = old.begin_read().ok()?;
+        let table = txn.open_table(RECORDS).ok()?;
+        let value = table.get(number).ok()??;
+        unsealed(number, value.value()).map(<[u8]>::to_vec)
+    };
+    catch_unwind(AssertUnwindSafe(read)).ok().flatten()
 }

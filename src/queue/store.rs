@@ -1,42 +1,24 @@
-//! The store on redb: each change is one transaction, durable once it is committed.
-//!
-//! | table | key | value |
-//! |---|---|---|
-//! | `records` | number | CRC-32 of number and bytes (4, little endian), then the bytes |
-//! | `heads` | number | samples, oldest millisecond, length |
-//! | `cursors` | endpoint | record, sample |
-//! | `kept` | source | two ranges of record numbers: see [`Kept`] |
-//! | `states` | endpoint | what its worker wants to find again; opaque here |
-//! | `refused` | number | CRC-32, then a [`Refused`] |
-//! | `meta` | `format`, `first` | 1; the first record that an endpoint may need |
+//! The store on redb: each change is one transaction, durable once it is committed. Its tables stand in
+//! `tables.rs`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend};
 
 use super::error::StoreError;
-use super::index::{Bounds, Change, Head, Index, Kept};
-use super::refused::{self, Shelf};
-use super::{Dropped, Entry, Position, Record, Refused};
+use super::index::{Bounds, Change, Index};
+use super::refused::{self, Moves, Shelf};
+use super::tables::{
+    BLOBS, CURSORS, HEADS, KEPT, META, RECORDS, REFUSED, STATES, States, make, read, sealed, shelve, unsealed,
+};
+use super::{Again, Aside, Discarded, Dropped, Entry, Position, Record, Refused, Start};
 
-pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
-pub(super) const HEADS: TableDefinition<'_, u64, (u64, i64, u64)> = TableDefinition::new("heads");
-pub(super) const CURSORS: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("cursors");
-pub(super) const KEPT: TableDefinition<'_, &str, (u64, u64, u64, u64)> = TableDefinition::new("kept");
-pub(super) const STATES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("states");
-const REFUSED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("refused");
-pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-/// The version of these tables.
-const FORMAT: u64 = 1;
 /// Pages in memory. Each record is written once and read once, so more would only be memory.
 pub(super) const CACHE: usize = 4 << 20;
 /// Of the bytes that are allowed, so many sixteenths may be records: a transaction writes new pages before
 /// it frees the old ones, and refused records, cursors and redb's own trees need room as well.
 const SHARE: u64 = 13;
-
-/// What each endpoint's worker has kept.
-type States = BTreeMap<String, Vec<u8>>;
 
 /// How an endpoint's cursor moves, and what goes with it.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +33,8 @@ pub(super) struct Progress {
 struct Besides<'a> {
     /// An endpoint's state.
     state: Option<(&'a str, &'a [u8])>,
-    refused: Option<&'a Refused>,
+    shelf: Moves,
+    counters: Option<&'a [u8]>,
 }
 
 /// An open store.
@@ -83,24 +66,7 @@ impl Store {
 
     fn load(db: Database, bounds: Bounds) -> Result<Self, StoreError> {
         let txn = db.begin_write()?;
-        {
-            let mut meta = txn.open_table(META)?;
-            let format = meta.get("format")?.map(|format| format.value());
-            match format {
-                None => {
-                    meta.insert("format", FORMAT)?;
-                }
-                Some(FORMAT) => {}
-                Some(other) => return Err(StoreError::Format(other)),
-            }
-            for table in [RECORDS, REFUSED] {
-                txn.open_table(table)?;
-            }
-            txn.open_table(HEADS)?;
-            txn.open_table(CURSORS)?;
-            txn.open_table(KEPT)?;
-            txn.open_table(STATES)?;
-        }
+        make(&txn)?;
         txn.commit()?;
         let (index, states, shelf) = read(&db)?;
         Ok(Store { db, index, bounds, states, shelf, has_committed: false })
@@ -139,16 +105,31 @@ impl Store {
     }
 
     /// Gives an endpoint a cursor, where it has none.
-    pub(super) fn register(&mut self, endpoint: &str) -> Result<(), StoreError> {
-        match self.index.register(endpoint) {
+    pub(super) fn register(&mut self, endpoint: &str, start: Start) -> Result<(), StoreError> {
+        match self.index.register(endpoint, start) {
             Some(change) => self.commit(change, &Besides::default()),
             None => Ok(()),
         }
     }
 
-    pub(super) fn remove(&mut self, endpoint: &str) -> Result<(), StoreError> {
-        let change = self.index.remove(endpoint);
-        self.commit(change, &Besides::default())
+    /// Takes an endpoint's cursor and everything that was refused there.
+    pub(super) fn remove(&mut self, endpoint: &str) -> Result<Discarded, StoreError> {
+        self.discard(endpoint, self.index.remove(endpoint))
+    }
+
+    /// Moves an endpoint's cursor to the end, and takes everything that was refused there.
+    pub(super) fn skip(&mut self, endpoint: &str) -> Result<Discarded, StoreError> {
+        self.discard(endpoint, self.index.skip(endpoint))
+    }
+
+    fn discard(&mut self, endpoint: &str, change: Change) -> Result<Discarded, StoreError> {
+        let discarded = Discarded {
+            waiting: self.index.waiting(endpoint).samples,
+            refused: self.aside().get(endpoint).map_or(0, |aside| aside.samples),
+        };
+        let shelf = self.shelf.clear(endpoint);
+        self.commit(change, &Besides { shelf, ..Besides::default() })?;
+        Ok(discarded)
     }
 
     /// Moves a cursor, sets aside what was refused, and keeps the endpoint's state, or none of it.
@@ -160,7 +141,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let Some(change) = self.index.acknowledge(endpoint, from, progress.samples) else { return Ok(()) };
         let state = progress.state.as_deref().map(|state| (endpoint, state));
-        self.commit(change, &Besides { state, refused: progress.refused.as_ref() })
+        let shelf = progress.refused.clone().map(|refused| self.shelf.set_aside(refused));
+        self.commit(change, &Besides { state, shelf: shelf.unwrap_or_default(), counters: None })
     }
 
     pub(super) fn state(&self, endpoint: &str) -> Option<&[u8]> {
@@ -169,7 +151,69 @@ impl Store {
 
     /// Keeps an endpoint's state.
     pub(super) fn keep_state(&mut self, endpoint: &str, state: &[u8]) -> Result<(), StoreError> {
-        self.commit(self.index.unchanged(), &Besides { state: Some((endpoint, state)), refused: None })
+        let besides = Besides { state: Some((endpoint, state)), ..Besides::default() };
+        self.commit(self.index.unchanged(), &besides)
+    }
+
+    /// What the program counts from one start to the next.
+    pub(super) fn counters(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let txn = self.db.begin_read()?;
+        let found = txn.open_table(BLOBS)?.get("counters")?;
+        Ok(found.map(|bytes| bytes.value().to_vec()))
+    }
+
+    pub(super) fn keep_counters(&mut self, counters: &[u8]) -> Result<(), StoreError> {
+        let besides = Besides { counters: Some(counters), ..Besides::default() };
+        self.commit(self.index.unchanged(), &besides)
+    }
+
+    /// What is set aside for each endpoint.
+    pub(super) fn aside(&self) -> BTreeMap<String, Aside> {
+        self.shelf.aside()
+    }
+
+    /// Every refused record.
+    pub(super) fn shelved(&self) -> impl Iterator<Item = u64> {
+        self.shelf.numbers()
+    }
+
+    /// Lets everything that was refused at an endpoint be sent again.
+    pub(super) fn retry(&mut self, endpoint: &str) -> Result<Aside, StoreError> {
+        let shelf = self.shelf.retry(endpoint);
+        self.commit(self.index.unchanged(), &Besides { shelf, ..Besides::default() })?;
+        Ok(self.aside().get(endpoint).copied().unwrap_or_default())
+    }
+
+    /// The oldest refused record of an endpoint that is to be sent again.
+    pub(super) fn next_again(&self, endpoint: &str) -> Result<Option<Again>, StoreError> {
+        let Some(number) = self.shelf.next_again(endpoint) else { return Ok(None) };
+        let refused = self.shelved_at(number)?;
+        Ok(refused.map(|refused| Again { shelf: number, refused }))
+    }
+
+    /// So many of a refused record's samples, from `from` on, are done: what is left of it stays to be sent
+    /// again. Nothing happens where it no longer begins there.
+    pub(super) fn settle(
+        &mut self,
+        number: u64,
+        from: Position,
+        progress: &Progress,
+    ) -> Result<(), StoreError> {
+        let Some(old) = self.shelved_at(number)?.filter(|old| old.position == from) else { return Ok(()) };
+        let position = Position { sample: from.sample + progress.samples, ..from };
+        let left = old.samples.saturating_sub(progress.samples);
+        let endpoint = old.endpoint.clone();
+        let rest = (left > 0).then_some(Refused { position, samples: left, ..old });
+        let shelf = self.shelf.settle(number, rest, progress.refused.clone());
+        let state = progress.state.as_deref().map(|state| (endpoint.as_str(), state));
+        self.commit(self.index.unchanged(), &Besides { state, shelf, counters: None })
+    }
+
+    /// A refused record; nothing where its bytes are not those that were written.
+    pub(super) fn shelved_at(&self, number: u64) -> Result<Option<Refused>, StoreError> {
+        let txn = self.db.begin_read()?;
+        let found = txn.open_table(REFUSED)?.get(number)?;
+        Ok(found.and_then(|bytes| unsealed(number, bytes.value()).and_then(refused::decode)))
     }
 
     /// Reads a record; nothing where its bytes are not those that were written.
@@ -200,7 +244,6 @@ impl Store {
     }
 
     fn commit(&mut self, change: Change, besides: &Besides<'_>) -> Result<(), StoreError> {
-        let mut shelf = self.shelf.clone();
         let mut txn = self.db.begin_write()?;
         txn.set_durability(Durability::Immediate)?;
         {
@@ -230,20 +273,14 @@ impl Store {
                 txn.open_table(KEPT)?.insert(source.as_str(), ranges)?;
             }
             txn.open_table(META)?.insert("first", change.first)?;
-            let mut shelved = txn.open_table(REFUSED)?;
-            if let Some(refused) = besides.refused {
-                let bytes = refused::encode(refused);
-                let number = shelf.next();
-                shelved.insert(number, sealed(number, &bytes).as_slice())?;
-                for number in shelf.add(number, bytes.len()) {
-                    shelf.remove(number);
-                    shelved.remove(number)?;
-                }
+            shelve(&txn, &besides.shelf)?;
+            if let Some(counters) = besides.counters {
+                txn.open_table(BLOBS)?.insert("counters", counters)?;
             }
         }
         txn.commit()?;
         self.has_committed = true;
-        self.shelf = shelf;
+        self.shelf.apply(&besides.shelf);
         if let Some((endpoint, state)) = besides.state {
             self.states.insert(endpoint.to_owned(), state.to_vec());
         }
@@ -253,63 +290,4 @@ impl Store {
         self.index.apply(change);
         Ok(())
     }
-}
-
-/// What the tables hold, but for the records themselves.
-fn read(db: &Database) -> Result<(Index, States, Shelf), StoreError> {
-    let txn = db.begin_read()?;
-    let first = txn.open_table(META)?.get("first")?.map_or(0, |first| first.value());
-    let mut heads = Vec::new();
-    for row in txn.open_table(HEADS)?.iter()? {
-        let (number, head) = row?;
-        let (samples, oldest_ms, bytes) = head.value();
-        heads.push((number.value(), Head { samples, oldest_ms, bytes }));
-    }
-    let mut cursors = BTreeMap::new();
-    for row in txn.open_table(CURSORS)?.iter()? {
-        let (endpoint, at) = row?;
-        let (record, sample) = at.value();
-        let sample = usize::try_from(sample).unwrap_or(usize::MAX);
-        cursors.insert(endpoint.value().to_owned(), Position { record, sample });
-    }
-    let mut kept = BTreeMap::new();
-    for row in txn.open_table(KEPT)?.iter()? {
-        let (source, ranges) = row?;
-        let (a, b, c, d) = ranges.value();
-        kept.insert(source.value().to_owned(), Kept { whole: a..b, also: c..d });
-    }
-    let mut states = BTreeMap::new();
-    for row in txn.open_table(STATES)?.iter()? {
-        let (endpoint, state) = row?;
-        states.insert(endpoint.value().to_owned(), state.value().to_vec());
-    }
-    let mut shelf = Shelf::default();
-    for row in txn.open_table(REFUSED)?.iter()? {
-        let (number, bytes) = row?;
-        shelf.note(number.value(), bytes.value().len());
-    }
-    drop(txn);
-    let index = Index::load(heads.into_iter(), first, cursors, kept);
-    let index = index.ok_or_else(|| StoreError::Corrupted("a record is missing".to_owned()))?;
-    Ok((index, states, shelf))
-}
-
-/// Bytes with their checksum before them. The number is part of it: a record in another's place is damaged.
-pub(super) fn sealed(number: u64, bytes: &[u8]) -> Vec<u8> {
-    let mut all = Vec::with_capacity(bytes.len() + 4);
-    all.extend_from_slice(&checksum(number, bytes).to_le_bytes());
-    all.extend_from_slice(bytes);
-    all
-}
-
-pub(super) fn unsealed(number: u64, all: &[u8]) -> Option<&[u8]> {
-    let (sum, bytes) = all.split_first_chunk::<4>()?;
-    (u32::from_le_bytes(*sum) == checksum(number, bytes)).then_some(bytes)
-}
-
-fn checksum(number: u64, bytes: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&number.to_le_bytes());
-    hasher.update(bytes);
-    hasher.finalize()
 }

@@ -2,6 +2,7 @@
 
 mod disk;
 mod model;
+mod operator;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use super::keeper::Keeper;
 use super::place::Place;
 use super::store::{Progress, Store};
-use super::{Appended, Entry, Position, QueueError, Record, Scope};
+use super::{Appended, Entry, Position, QueueError, Record, Scope, Start};
 use disk::{Disk, Fault, Survives};
 
 const SIZE: u64 = 64 << 20;
@@ -31,7 +32,7 @@ fn keeper(disk: &Disk) -> Keeper {
     let disk = disk.clone();
     let place = Place::Test(Box::new(move || Ok(Box::new(disk.clone()))));
     let mut keeper = Keeper::open(place, SIZE, AGE).unwrap();
-    keeper.register("a").unwrap();
+    keeper.register("a", Start::Now).unwrap();
     keeper
 }
 
@@ -208,7 +209,7 @@ fn flipped_bits_never_bring_it_down_and_never_make_a_record_of_what_is_none() {
     let original = tempfile::tempdir().unwrap();
     let place = |folder: &std::path::Path| Place::Folder(folder.to_owned());
     let mut keeper = Keeper::open(place(original.path()), SIZE, AGE).unwrap();
-    keeper.register("a").unwrap();
+    keeper.register("a", Start::Now).unwrap();
     for number in 0..20 {
         keeper.append(entry(number));
     }
@@ -223,7 +224,7 @@ fn flipped_bits_never_bring_it_down_and_never_make_a_record_of_what_is_none() {
         fs::write(folder.path().join("queue.redb"), &damaged).unwrap();
         let opened = catch_unwind(AssertUnwindSafe(|| Keeper::open(place(folder.path()), SIZE, AGE)));
         let mut keeper = opened.expect("it does not panic").expect("it opens");
-        keeper.register("a").unwrap();
+        keeper.register("a", Start::Now).unwrap();
         let found: Vec<Option<Record>> = keeper
             .with(|store| {
                 let from = store.index().cursor("a").unwrap().record;
@@ -266,7 +267,7 @@ fn a_store_that_another_one_has_open_is_not_touched() {
     let folder = tempfile::tempdir().unwrap();
     let open = || Keeper::open(Place::Folder(folder.path().to_owned()), SIZE, AGE);
     let mut first = open().unwrap();
-    first.register("a").unwrap();
+    first.register("a", Start::Now).unwrap();
     first.append(entry(0));
     assert!(open().unwrap_err().is_locked());
     first.append(entry(1));
@@ -280,7 +281,7 @@ fn the_file_stays_below_its_bound_however_long_an_outage_lasts() {
     let folder = tempfile::tempdir().unwrap();
     let size = 2 << 20;
     let mut keeper = Keeper::open(Place::Folder(folder.path().to_owned()), size, AGE).unwrap();
-    keeper.register("a").unwrap();
+    keeper.register("a", Start::Now).unwrap();
     let mut dropped = 0;
     for number in 0..600 {
         let appended = keeper.append(entry(number));

@@ -148,6 +148,58 @@ pub struct Refused {
     pub record: Record,
 }
 
+/// A refused record that is to be sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// Where it lies on the shelf.
+    pub shelf: u64,
+    /// What it is.
+    pub refused: Refused,
+}
+
+/// What is set aside for one endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Aside {
+    /// Refused requests.
+    pub records: usize,
+    /// Samples in them.
+    pub samples: u64,
+    /// How many of these samples are to be sent again.
+    pub again: u64,
+}
+
+/// Where an endpoint begins that has no cursor yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// At the queue's end.
+    #[default]
+    Now,
+    /// At the oldest record that is there for another endpoint.
+    Oldest,
+}
+
+/// What [`super::Queue::discard`] has taken away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Discarded {
+    /// Samples that waited.
+    pub waiting: u64,
+    /// Samples that were set aside.
+    pub refused: u64,
+}
+
+/// What [`super::Queue::verify`] has found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Records that are whole.
+    pub records: usize,
+    /// Samples in them.
+    pub samples: u64,
+    /// Refused records that are whole.
+    pub refused: usize,
+    /// Records of both kinds that cannot be read.
+    pub damaged: usize,
+}
+
 /// What an endpoint has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Done {
@@ -175,12 +227,28 @@ pub enum QueueError {
 pub enum OpenError {
     /// Another process has it.
     #[error(
-        "the queue in {} is in use by another process: stop that one, or give this one a folder of its own",
-        folder.display()
+        "the queue in {} is in use by {}: stop that one, or give this one a folder of its own",
+        folder.display(), holder.as_deref().unwrap_or("another process")
     )]
     Locked {
         /// Where it is.
         folder: PathBuf,
+        /// What the other one says of itself.
+        holder: Option<String>,
+    },
+    /// What lies there is no store any more, and was only to be looked at.
+    #[error(
+        "the queue in {} is damaged ({why}): {}; the next `run` or `once` saves what it can, and keeps the damaged \
+         file as queue.redb.damaged",
+        folder.display(), survey(*readable)
+    )]
+    Damaged {
+        /// Where it is.
+        folder: PathBuf,
+        /// What is wrong.
+        why: String,
+        /// How many records can be read, and how many cannot; none where nothing can.
+        readable: Option<(usize, usize)>,
     },
     /// The folder is not there and cannot be made, or nothing can be written in it.
     #[error("the queue's folder {} cannot be used: {why}", folder.display())]
@@ -200,6 +268,13 @@ pub enum OpenError {
     },
 }
 
+fn survey(readable: Option<(usize, usize)>) -> String {
+    match readable {
+        Some((whole, damaged)) => format!("{whole} records can be read, {damaged} cannot"),
+        None => "nothing of it can be read".to_owned(),
+    }
+}
+
 /// The queue as it is seen from outside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
@@ -211,6 +286,8 @@ pub struct View {
     pub records: usize,
     /// The oldest sample in them, milliseconds since the epoch.
     pub oldest_ms: Option<i64>,
+    /// What was refused.
+    pub aside: BTreeMap<String, Aside>,
     /// How long it has room for at the present rate if nothing is delivered; none while no rate is known.
     pub full_in: Option<Duration>,
     /// Samples that wait in memory for a store that is closed.

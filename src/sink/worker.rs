@@ -9,6 +9,7 @@ mod answer;
 mod check;
 mod cut;
 mod described;
+mod lane;
 mod step;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub use check::CheckError;
 
 use self::cut::Cuts;
 use self::described::Described;
+use self::lane::Lane;
 use self::step::{Loaded, Owed, Step};
 use super::remote_write::{Dialect, Reason};
 use crate::clock::Clock;
@@ -84,6 +86,8 @@ pub struct Worker {
     client: Client,
     pace: Pace,
     dialect: Dialect,
+    /// Where the present request's samples come from.
+    lane: Lane,
     loaded: Option<Loaded>,
     owed: Option<Owed>,
     cuts: Cuts,
@@ -134,6 +138,7 @@ impl Worker {
             telemetry,
             client,
             pace,
+            lane: Lane::Queue,
             loaded: None,
             owed: None,
             cuts: Cuts::default(),
@@ -215,7 +220,7 @@ impl Worker {
         Drained {
             delivered_samples: tally.delivered,
             refused_samples: tally.refused,
-            waiting_samples: self.queue.waiting(&self.endpoint.name).samples,
+            waiting_samples: self.waiting_samples(),
             last_error: tally.failure.or(tally.refusal),
             parked,
         }

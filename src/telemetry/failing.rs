@@ -1,4 +1,4 @@
-//! Which failures of a sink were logged lately, so that an outage does not flood the log.
+//! Which failures and refusals of a sink were logged lately, so that an outage does not flood the log.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -30,9 +30,7 @@ impl Failing {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let streak = all.entry(sink.clone()).or_default();
         streak.tries += 1;
-        // What follows is details, such as a request's number.
-        let kind = why.split_once(": ").map_or(why, |(kind, _)| kind);
-        let kind = kind.split_once("; ").map_or(kind, |(kind, _)| kind);
+        let kind = kind(why);
         let lately = streak.lines.get(kind).is_some_and(|at| now.duration_since(*at) < LINE_EVERY);
         if !lately {
             streak.lines.insert(kind.to_owned(), now);
@@ -45,6 +43,25 @@ impl Failing {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.remove(sink).map(|streak| streak.tries)
     }
+}
+
+/// Refusals of one kind that follow each other: after an outage there are as many as there were cycles.
+#[derive(Debug, Default)]
+pub(super) struct Runs(Mutex<BTreeMap<(Key, String), Instant>>);
+
+impl Runs {
+    /// Whether a refusal is the first of its run, which lasts until none has come for a while.
+    pub(super) fn begins(&self, sink: &Key, why: &str, now: Instant) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = all.insert((sink.clone(), kind(why).to_owned()), now);
+        before.is_none_or(|before| now.duration_since(before) >= LINE_EVERY)
+    }
+}
+
+/// What follows is details, such as a request's number.
+fn kind(why: &str) -> &str {
+    let kind = why.split_once(": ").map_or(why, |(kind, _)| kind);
+    kind.split_once("; ").map_or(kind, |(kind, _)| kind)
 }
 
 #[cfg(test)]
@@ -66,5 +83,18 @@ mod tests {
         assert!(failing.failed(&a, "answered 503: request 3", at(60)));
         assert_eq!((failing.recovered(&a), failing.recovered(&a)), (Some(4), None));
         assert!(failing.failed(&a, "answered 503", at(61)));
+    }
+
+    #[test]
+    fn a_run_of_refusals_is_told_once_and_another_one_or_a_later_one_again() {
+        let (runs, start) = (Runs::default(), Instant::now());
+        let sink = (SinkKind::RemoteWrite, Text::from("env"));
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let begins: Vec<bool> = [(0, "answered 400: a"), (59, "answered 400: b"), (118, "answered 400: c")]
+            .map(|(seconds, why)| runs.begins(&sink, why, at(seconds)))
+            .into();
+        assert_eq!(begins, [true, false, false]);
+        assert!(runs.begins(&sink, "older than queue.max_age: x", at(118)));
+        assert!(runs.begins(&sink, "answered 400: d", at(178)));
     }
 }

@@ -6,6 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use super::SinkName;
 use crate::sample::{Family, Kind, LabelName, Labels, MetricName, Role, Series, Text, Value};
 
+/// Label values and their number.
+pub(super) type Counted = (Vec<Text>, f64);
+
 /// One metric with its labels' values.
 #[derive(Debug)]
 pub(super) struct Vector {
@@ -26,12 +29,24 @@ impl Vector {
     }
 
     fn forget_sink(&self, sink: &SinkName) {
-        let theirs = |values: &[Text]| match self.labels {
+        self.lock().retain(|values, _| !self.is_of(values, sink));
+    }
+
+    fn is_of(&self, values: &[Text], sink: &SinkName) -> bool {
+        match self.labels {
             ["sink", ..] => values.starts_with(&sink.sink()),
             ["remote_name", ..] => values.starts_with(&sink.remote()),
             _ => false,
-        };
-        self.lock().retain(|values, _| !theirs(values));
+        }
+    }
+
+    /// Goes on from a number that an earlier process has kept, unless it speaks of none of these sinks.
+    fn resume(&self, values: Vec<Text>, number: f64, sinks: &[SinkName]) {
+        let of_a_sink = matches!(self.labels, ["sink" | "remote_name", ..]);
+        let wanted = !of_a_sink || sinks.iter().any(|sink| self.is_of(&values, sink));
+        if self.kind == Kind::Counter && values.len() == self.labels.len() && number >= 0.0 && wanted {
+            self.add(values, number);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Vec<Text>, f64>> {
@@ -78,6 +93,10 @@ macro_rules! metrics {
                 [$(self.$field.family(),)*].into_iter().flatten().collect()
             }
 
+            fn all(&self) -> impl Iterator<Item = &Vector> {
+                [$(&self.$field,)*].into_iter()
+            }
+
             /// Removes every series of a sink; one of another kind may have the same name.
             pub(super) fn forget_sink(&self, sink: &SinkName) {
                 $(self.$field.forget_sink(sink);)*
@@ -88,6 +107,22 @@ macro_rules! metrics {
         pub const DECLARED: &[(&str, Kind, &[&str], &str)] =
             &[$(($name, Kind::$kind, &[$($label),*], $help),)*];
     };
+}
+
+impl Metrics {
+    /// Every counter's name, label values and numbers.
+    pub(super) fn counters(&self) -> BTreeMap<&'static str, Vec<Counted>> {
+        let counters = self.all().filter(|vector| vector.kind == Kind::Counter);
+        let values = |vector: &Vector| vector.lock().iter().map(|(v, number)| (v.clone(), *number)).collect();
+        counters.map(|vector| (vector.name, values(vector))).collect()
+    }
+
+    /// Goes on from a number that an earlier process has kept.
+    pub(super) fn resume(&self, name: &str, values: Vec<Text>, number: f64, sinks: &[SinkName]) {
+        if let Some(vector) = self.all().find(|vector| vector.name == name) {
+            vector.resume(values, number, sinks);
+        }
+    }
 }
 
 metrics! {

@@ -1,7 +1,7 @@
 //! The state of sources and sinks, as page and commands show it. Written by app and workers.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::SinkKind;
 use crate::sample::{Millis, Text};
@@ -53,6 +53,8 @@ pub struct SinkStatus {
     pub url: Text,
     /// What it does now.
     pub state: SinkState,
+    /// When that began; a delay counts from here.
+    pub since: Instant,
     /// When a request was last answered with a yes.
     pub last_success: Option<Millis>,
     /// The last failure, until something is delivered.
@@ -74,6 +76,7 @@ impl SinkStatus {
             kind,
             url,
             state: SinkState::Idle,
+            since: Instant::now(),
             last_success: None,
             last_error: None,
             protocol: None,

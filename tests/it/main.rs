@@ -16,6 +16,7 @@ mod metrics_docs;
 mod page;
 mod program;
 mod pushgateway;
+mod queue_commands;
 mod receiver;
 mod remote_rig;
 mod secrets;

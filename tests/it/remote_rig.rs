@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fleetpush::clock::Clock;
 use fleetpush::config::{
-    Auth, Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Proxy, Retry, Secret, TlsSettings,
+    Auth, Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Proxy, Retry, Secret, Start, TlsSettings,
 };
 use fleetpush::demo::receiver::{Options, Personality, Server, Version};
 use fleetpush::encode::record::{self, Identity};
@@ -74,6 +74,7 @@ impl Rig {
         let endpoint = Endpoint {
             name: "test".into(),
             url: url.parse().expect("a URL"),
+            start: Start::Now,
             protobuf_message: ProtobufMessage::Auto,
             max_samples_per_send: 2_000,
             retry: Retry { min: Duration::from_millis(10), max: Duration::from_millis(40) },

@@ -4,7 +4,7 @@
 mod echo;
 mod search;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -193,6 +193,7 @@ async fn no_failure_shows_a_secret(
 
     let mut places = Places::default();
     places.visit(&page).await;
+    places.of_program(status(&path, &program).await);
     // A configuration that is refused in the running process.
     setting.write(&json!({"balena": [{"token": secret("balena"), "tokn": secret("balena")}]}));
     places.reload(&page).await;
@@ -223,6 +224,17 @@ fn start(arguments: &[&str], format: &str, more: &[(&str, &str)]) -> Program {
         ("XDG_STATE_HOME", "."),
     ];
     Program::start(arguments, &[&environment, more].concat())
+}
+
+/// What `queue status` hears over the socket of one that runs.
+async fn status(config: &str, of: &Program) -> Program {
+    let store = of.folder().join("state");
+    let store = [("FLEETPUSH_QUEUE_DIR", store.to_str().expect("a plain path"))];
+    let arguments = ["--config.file", config, "queue", "status", "--json"];
+    let mut asked = start(&arguments, "logfmt", &store);
+    assert_eq!(asked.code().await, 0, "{}", asked.stderr());
+    assert!(asked.stdout().contains(&format!("pid {}", of.id())), "{}", asked.stdout());
+    asked
 }
 
 #[rstest]
@@ -390,10 +402,4 @@ async fn a_key_file_that_is_no_key_is_named_and_not_shown() {
         places.of_program(program);
         places.hold_none_of(&setting.needles());
     }
-}
-
-/// Every file below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }

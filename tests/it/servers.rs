@@ -141,6 +141,13 @@ impl Prometheus {
         self.process.restart().await;
     }
 
+    /// As [`Self::restart`], with another configuration.
+    pub async fn restart_with(&mut self, config: &str) {
+        let file = self.process.folder().join("prometheus.yml");
+        std::fs::write(file, config).expect("the server's folder is writable");
+        self.process.restart().await;
+    }
+
     /// What the server has logged.
     pub fn log(&self) -> String {
         self.process.log()

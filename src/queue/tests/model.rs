@@ -9,7 +9,7 @@ use super::disk::{Disk, Survives};
 use crate::queue::keeper::Keeper;
 use crate::queue::place::Place;
 use crate::queue::store::Progress;
-use crate::queue::{Entry, Position, Record, Scope};
+use crate::queue::{Entry, Position, Record, Scope, Start};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -136,7 +136,7 @@ proptest! {
                     keeper.with(|store| store.acknowledge(&endpoint, at, &progress)).unwrap();
                 }
                 Step::Register(endpoint) => {
-                    keeper.register(&name(endpoint)).unwrap();
+                    keeper.register(&name(endpoint), Start::Now).unwrap();
                     let end = Position { record: model.records.len() as u64, sample: 0 };
                     model.cursors.entry(name(endpoint)).or_insert(end);
                 }

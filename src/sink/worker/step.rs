@@ -8,11 +8,12 @@ use reqwest::Method;
 
 use super::Worker;
 use super::answer::Heard;
+use super::lane::{Lane, Next};
 use crate::encode::record;
 use crate::encode::rw1::Metadata;
 use crate::http::{HttpError, Request};
 use crate::pb::record::Record;
-use crate::queue::{self, Done, Peeked, Position, QueueError, Refused};
+use crate::queue::{self, Done, Position, QueueError, Refused};
 use crate::sample::Millis;
 use crate::sink::remote_write::{self, Protocol, Reason, Verdict};
 use crate::telemetry::status::Delivery;
@@ -38,6 +39,7 @@ pub(super) enum Step {
 /// The record that is being delivered.
 #[derive(Debug)]
 pub(super) struct Loaded {
+    lane: Lane,
     number: u64,
     record: Record,
 }
@@ -45,8 +47,9 @@ pub(super) struct Loaded {
 /// What is answered for and not yet written down: nothing else is done before it is.
 #[derive(Debug)]
 pub(super) struct Owed {
-    from: Position,
-    done: Done,
+    pub(super) lane: Lane,
+    pub(super) from: Position,
+    pub(super) done: Done,
 }
 
 /// One request's samples.
@@ -64,32 +67,33 @@ impl Worker {
         if let Err(error) = self.pay().await {
             return self.without_queue(&error);
         }
-        let peeked = match self.queue.peek(&self.endpoint.name).await {
-            Ok(Some(peeked)) => peeked,
+        let next = match self.next().await {
+            Ok(Some(next)) => next,
             Ok(None) => return Step::Idle,
             Err(error) => return self.without_queue(&error),
         };
         if self.dialect.is_question_due(self.clock.now(), self.pace.ask_every) {
             return self.ask().await.map_or(Step::On, Step::Wait);
         }
-        let step = self.deliver_one(peeked).await;
+        let step = self.deliver_one(next).await;
         match self.pay().await {
             Ok(()) => step,
             Err(error) => self.without_queue(&error),
         }
     }
 
-    async fn deliver_one(&mut self, peeked: Peeked) -> Step {
-        let Peeked { position: at, samples, record } = peeked;
+    async fn deliver_one(&mut self, next: Next) -> Step {
+        let Next { lane, at, end, record } = next;
+        self.lane = lane;
         let Some(source) = record else {
             let why = "the disk has changed its bytes";
-            self.dropped(at, samples.saturating_sub(at.sample), Reason::Damaged, why);
+            self.dropped(at, end.saturating_sub(at.sample), Reason::Damaged, why);
             return Step::On;
         };
-        let (record, range, protocol, metadata, body) = match self.encoded(at, &source) {
+        let (record, range, protocol, metadata, body) = match self.encoded(at, end, &source) {
             Ok(encoded) => encoded,
             Err(why) => {
-                let range = at.sample..source.samples.max(at.sample + 1);
+                let range = at.sample..end.max(at.sample + 1);
                 self.set_aside(at, source, range, 0, Reason::Damaged, &why);
                 return Step::On;
             }
@@ -104,18 +108,8 @@ impl Worker {
             }
             Err(error) => self.failed(&sent, &error),
         };
-        self.loaded = Some(Loaded { number: at.record, record });
+        self.loaded = Some(Loaded { lane, number: at.record, record });
         step
-    }
-
-    /// Writes down what is owed.
-    async fn pay(&mut self) -> Result<(), QueueError> {
-        let Some(Owed { from, done }) = &self.owed else { return Ok(()) };
-        self.queue.acknowledge(&self.endpoint.name, *from, done.clone()).await?;
-        self.telemetry.acknowledged(&self.sink, from.record, from.sample, done.samples);
-        self.owed = None;
-        self.show_backlog();
-        Ok(())
     }
 
     fn without_queue(&mut self, error: &QueueError) -> Step {
@@ -128,10 +122,11 @@ impl Worker {
     fn encoded(
         &mut self,
         at: Position,
+        end: usize,
         source: &queue::Record,
     ) -> Result<(Record, Range<usize>, Protocol, Metadata, Vec<u8>), String> {
         let record = match self.loaded.take() {
-            Some(loaded) if loaded.number == at.record => loaded.record,
+            Some(loaded) if loaded.lane == self.lane && loaded.number == at.record => loaded.record,
             _ => {
                 self.attempt = 0;
                 let record = record::decode(&source.bytes).map_err(|error| error.to_string())?;
@@ -141,7 +136,7 @@ impl Worker {
                 record
             }
         };
-        let range = self.cuts.next(at, source.samples, self.endpoint.max_samples_per_send);
+        let range = self.cuts.next(at, end, self.endpoint.max_samples_per_send);
         let protocol = self.dialect.protocol();
         let metadata = match protocol {
             Protocol::One => self.described.due(&record, range.clone(), self.clock.now()),
@@ -311,14 +306,15 @@ impl Worker {
     fn dropped_of(&mut self, at: Position, samples: usize, lost: usize, reason: Reason, why: &str) {
         self.telemetry.dropped(&self.sink, lost, reason.as_str(), &why);
         self.tally.refused += lost as u64;
-        self.tally.refusal = Some(why.to_owned());
+        // The first one has the explanation.
+        self.tally.refusal.get_or_insert_with(|| why.to_owned());
         self.advance(at, samples);
     }
 
     /// The samples are answered for.
     fn advance(&mut self, from: Position, samples: usize) {
         let state = self.dialect.changed();
-        self.owed = Some(Owed { from, done: Done { samples, refused: None, state } });
+        self.owed = Some(Owed { lane: self.lane, from, done: Done { samples, refused: None, state } });
         self.cuts.done();
         self.attempt = 0;
         self.backoff.reset();

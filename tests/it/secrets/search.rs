@@ -1,6 +1,8 @@
 //! Looks for secrets in all that a process has said, in each spelling.
 
-use super::files;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
 use crate::program::{LIMIT, Program};
 
 /// Spellings of a secret.
@@ -69,6 +71,13 @@ pub(super) mod forms {
         all.extend(base64_inside(secret).into_iter().map(|form| ("base64", form)));
         all
     }
+}
+
+/// Every file below a folder; a socket holds nothing.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let all = entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] });
+    all.filter(|path| !std::fs::metadata(path).expect("what is there").file_type().is_socket()).collect()
 }
 
 /// Which spellings of which secrets stand in a text.

@@ -69,6 +69,10 @@ impl Process {
         &self.url
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(super) fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }

@@ -1,0 +1,143 @@
+//! The tables of the store, and how they are read.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `records` | number | CRC-32 of number and bytes (4, little endian), then the bytes |
+//! | `heads` | number | samples, oldest millisecond, length |
+//! | `cursors` | endpoint | record, sample |
+//! | `kept` | source | two ranges of record numbers: see [`Kept`] |
+//! | `states` | endpoint | what its worker wants to find again; opaque here |
+//! | `refused` | number | CRC-32, then a [`super::Refused`] |
+//! | `again` | number of a refused record | nothing: it is to be sent again |
+//! | `blobs` | `counters` | what the program counts from one start to the next; opaque here |
+//! | `meta` | `format`, `first` | 1; the first record that an endpoint may need |
+
+use std::collections::BTreeMap;
+
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+
+use super::Position;
+use super::error::StoreError;
+use super::index::{Head, Index, Kept};
+use super::refused::{self, Moves, Shelf};
+
+pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
+pub(super) const HEADS: TableDefinition<'_, u64, (u64, i64, u64)> = TableDefinition::new("heads");
+pub(super) const CURSORS: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("cursors");
+pub(super) const KEPT: TableDefinition<'_, &str, (u64, u64, u64, u64)> = TableDefinition::new("kept");
+pub(super) const STATES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("states");
+pub(super) const REFUSED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("refused");
+const AGAIN: TableDefinition<'_, u64, ()> = TableDefinition::new("again");
+pub(super) const BLOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("blobs");
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// The version of these tables. A table that is new and may be empty changes nothing for older ones.
+const FORMAT: u64 = 1;
+
+/// What each endpoint's worker has kept.
+pub(super) type States = BTreeMap<String, Vec<u8>>;
+
+/// Makes the tables that are not there.
+pub(super) fn make(txn: &WriteTransaction) -> Result<(), StoreError> {
+    let mut meta = txn.open_table(META)?;
+    let format = meta.get("format")?.map(|format| format.value());
+    match format {
+        None => {
+            meta.insert("format", FORMAT)?;
+        }
+        Some(FORMAT) => {}
+        Some(other) => return Err(StoreError::Format(other)),
+    }
+    for table in [RECORDS, REFUSED] {
+        txn.open_table(table)?;
+    }
+    for table in [STATES, BLOBS] {
+        txn.open_table(table)?;
+    }
+    txn.open_table(HEADS)?;
+    txn.open_table(CURSORS)?;
+    txn.open_table(KEPT)?;
+    txn.open_table(AGAIN)?;
+    Ok(())
+}
+
+/// Writes what changes on the shelf.
+pub(super) fn shelve(txn: &WriteTransaction, moves: &Moves) -> Result<(), StoreError> {
+    if *moves == Moves::default() {
+        return Ok(());
+    }
+    let (mut shelf, mut again) = (txn.open_table(REFUSED)?, txn.open_table(AGAIN)?);
+    for (number, refused) in &moves.put {
+        shelf.insert(number, sealed(*number, &refused::encode(refused)).as_slice())?;
+    }
+    for number in &moves.gone {
+        shelf.remove(number)?;
+        again.remove(number)?;
+    }
+    for number in &moves.again {
+        again.insert(number, ())?;
+    }
+    Ok(())
+}
+
+/// What the tables hold, but for the records themselves.
+pub(super) fn read(db: &Database) -> Result<(Index, States, Shelf), StoreError> {
+    let txn = db.begin_read()?;
+    let first = txn.open_table(META)?.get("first")?.map_or(0, |first| first.value());
+    let mut heads = Vec::new();
+    for row in txn.open_table(HEADS)?.iter()? {
+        let (number, head) = row?;
+        let (samples, oldest_ms, bytes) = head.value();
+        heads.push((number.value(), Head { samples, oldest_ms, bytes }));
+    }
+    let mut cursors = BTreeMap::new();
+    for row in txn.open_table(CURSORS)?.iter()? {
+        let (endpoint, at) = row?;
+        let (record, sample) = at.value();
+        let sample = usize::try_from(sample).unwrap_or(usize::MAX);
+        cursors.insert(endpoint.value().to_owned(), Position { record, sample });
+    }
+    let mut kept = BTreeMap::new();
+    for row in txn.open_table(KEPT)?.iter()? {
+        let (source, ranges) = row?;
+        let (a, b, c, d) = ranges.value();
+        kept.insert(source.value().to_owned(), Kept { whole: a..b, also: c..d });
+    }
+    let mut states = BTreeMap::new();
+    for row in txn.open_table(STATES)?.iter()? {
+        let (endpoint, state) = row?;
+        states.insert(endpoint.value().to_owned(), state.value().to_vec());
+    }
+    let mut shelf = Shelf::default();
+    let again = txn.open_table(AGAIN)?;
+    for row in txn.open_table(REFUSED)?.iter()? {
+        let (number, bytes) = row?;
+        // One that was altered on the disk is never sent again, and stays for whoever looks.
+        match unsealed(number.value(), bytes.value()).and_then(refused::decode) {
+            Some(refused) => shelf.note(number.value(), &refused, again.get(number.value())?.is_some()),
+            None => shelf.note_damaged(number.value()),
+        }
+    }
+    let index = Index::load(heads.into_iter(), first, cursors, kept);
+    let index = index.ok_or_else(|| StoreError::Corrupted("a record is missing".to_owned()))?;
+    Ok((index, states, shelf))
+}
+
+/// Bytes with their checksum before them. The number is part of it: a record in another's place is damaged.
+pub(super) fn sealed(number: u64, bytes: &[u8]) -> Vec<u8> {
+    let mut all = Vec::with_capacity(bytes.len() + 4);
+    all.extend_from_slice(&checksum(number, bytes).to_le_bytes());
+    all.extend_from_slice(bytes);
+    all
+}
+
+pub(super) fn unsealed(number: u64, all: &[u8]) -> Option<&[u8]> {
+    let (sum, bytes) = all.split_first_chunk::<4>()?;
+    (u32::from_le_bytes(*sum) == checksum(number, bytes)).then_some(bytes)
+}
+
+fn checksum(number: u64, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&number.to_le_bytes());
+    hasher.update(bytes);
+    hasher.finalize()
+}

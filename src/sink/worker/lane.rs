@@ -1,0 +1,61 @@
+//! Which record comes next, and where its acknowledgement goes: the queue's own, oldest first, and once all of
+//! these are done those that were refused and are to be sent again, one request at a time.
+
+use super::Worker;
+use super::step::Owed;
+use crate::queue::{Again, Peeked, Position, QueueError, Record};
+
+/// Where a record comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// The queue.
+    Queue,
+    /// The refused records: the one of this number.
+    Shelf(u64),
+}
+
+/// What is to be sent.
+pub(super) struct Next {
+    pub(super) lane: Lane,
+    /// Where it begins.
+    pub(super) at: Position,
+    /// Behind its last sample.
+    pub(super) end: usize,
+    /// None where the bytes are no longer those that were written.
+    pub(super) record: Option<Record>,
+}
+
+impl Worker {
+    pub(super) async fn next(&self) -> Result<Option<Next>, QueueError> {
+        if let Some(peeked) = self.queue.peek(&self.endpoint.name).await? {
+            let Peeked { position, samples, record } = peeked;
+            return Ok(Some(Next { lane: Lane::Queue, at: position, end: samples, record }));
+        }
+        let again = self.queue.peek_again(&self.endpoint.name).await?;
+        Ok(again.map(|Again { shelf, refused }| Next {
+            lane: Lane::Shelf(shelf),
+            at: refused.position,
+            end: refused.position.sample + refused.samples,
+            record: Some(refused.record),
+        }))
+    }
+
+    /// Writes down what is owed.
+    pub(super) async fn pay(&mut self) -> Result<(), QueueError> {
+        let Some(Owed { lane, from, done }) = &self.owed else { return Ok(()) };
+        match lane {
+            Lane::Queue => self.queue.acknowledge(&self.endpoint.name, *from, done.clone()).await?,
+            Lane::Shelf(number) => self.queue.settle(*number, *from, done.clone()).await?,
+        }
+        self.telemetry.acknowledged(&self.sink, from.record, from.sample, done.samples);
+        self.owed = None;
+        self.show_backlog();
+        Ok(())
+    }
+
+    /// Samples that wait, those that are to be sent again among them.
+    pub(super) fn waiting_samples(&self) -> u64 {
+        let again = self.queue.view().aside.get(&*self.endpoint.name).map_or(0, |aside| aside.again);
+        self.queue.waiting(&self.endpoint.name).samples + again
+    }
+}
