@@ -1,6 +1,7 @@
 # Every check of the project, from a clean checkout:
 #   make test     what CI runs: formatting, lints, all tests against real servers
 #   make audit    licences, bans, known vulnerabilities, unused dependencies
+#   make soak     the long versions of the tests against loss, into docs/soak.md (about ten minutes)
 #   make bench    CPU, bytes and memory over real HTTP on loopback, into docs/benchmarks.md (minutes; needs valgrind)
 
 CARGO ?= cargo
@@ -10,7 +11,7 @@ TOOLS := target/tools
 CARGO_DENY := $(TOOLS)/cargo-deny-0.20.2/bin/cargo-deny
 CARGO_MACHETE := $(TOOLS)/cargo-machete-0.9.2/bin/cargo-machete
 
-.PHONY: test test-servers audit bench
+.PHONY: test test-servers audit bench soak
 
 test: test-servers
 	$(CARGO) fmt --check
@@ -48,3 +49,16 @@ bench:
 	  > target/bench/figures.md
 	cp target/bench/figures.md docs/benchmarks.md
 	@cat docs/benchmarks.md
+
+# Kills, outages, full disks and dying servers for longer and alone: one test at a time, built as for benches.
+SOAK := STORM_KILLS=200 OUTAGE_CYCLES=1440
+soak: test-servers
+	$(CARGO) test --locked --profile bench --test it --no-run
+	mkdir -p target/soak docs
+	{ echo "# The last soak"; echo; \
+	  echo "Written by \`make soak\` at commit $$(git rev-parse --short HEAD), with \`$(SOAK)\`, on $$(nproc) cores."; echo; \
+	} > target/soak/report.md
+	$(SOAK) SOAK_REPORT=$(CURDIR)/target/soak/report.md \
+	  $(CARGO) test --locked --profile bench --test it storm:: -- --test-threads 1 --nocapture
+	cp target/soak/report.md docs/soak.md
+	@cat docs/soak.md

@@ -301,6 +301,7 @@ async fn collect_loop(source: Source, mut ticker: Ticker, shared: Arc<Shared>, s
         if tick.missed > 0 {
             shared.telemetry.ticks_missed(&name, tick.missed);
         }
+        shared.telemetry.collecting(&name);
         let (batch, report) = tokio::select! {
             () = stop.cancelled() => return,
             cycle = collector.cycle() => cycle,

@@ -154,6 +154,11 @@ impl Telemetry {
         });
     }
 
+    /// A source is asked.
+    pub fn collecting(&self, source: &str) {
+        debug!(source, "collecting");
+    }
+
     /// A source's cycle has ended.
     pub fn collected(&self, c: &Collected<'_>) {
         let m = &self.0.metrics;

@@ -295,7 +295,14 @@ impl Shared {
         let entry = lock(&self.door).enter(batch, now, &current.identity, current.max_samples);
         match entry {
             Entry::Queued(entry) => {
+                let source = entry.source.clone();
+                let samples = entry.records.iter().map(|record| record.samples).sum();
+                let oldest_ms = entry.records.iter().map(|record| record.oldest_ms).min();
+                self.telemetry.committing(&source, samples, oldest_ms);
                 let appended = queue.append(entry).await;
+                if appended.trouble.is_none() {
+                    self.telemetry.committed(&source, samples, oldest_ms);
+                }
                 self.telemetry
                     .queue_trouble(appended.trouble.as_ref().map(|trouble| trouble as &dyn Display));
                 for lost in appended.dropped {

@@ -33,6 +33,12 @@ pub(super) struct Keeper {
     /// What was lost while nobody was listening.
     dropped: Vec<Dropped>,
     notes: Vec<String>,
+    /// How long the store stays closed after the next error.
+    delay: Duration,
+    /// The store was opened again after an error, and nothing was committed since.
+    on_trial: bool,
+    /// The reserve was given back at the last error.
+    on_reserve: bool,
 }
 
 #[derive(Debug)]
@@ -41,7 +47,6 @@ enum State {
     Closed {
         why: String,
         again_at: Instant,
-        delay: Duration,
     },
     /// For good.
     Ended,
@@ -63,6 +68,9 @@ impl Keeper {
             tried_at: None,
             dropped: Vec::new(),
             notes: aside.into_iter().collect(),
+            delay: FIRST_DELAY,
+            on_trial: false,
+            on_reserve: false,
         })
     }
 
@@ -76,7 +84,9 @@ impl Keeper {
         what: impl FnOnce(&mut Store) -> Result<T, StoreError>,
     ) -> Result<T, QueueError> {
         self.ready()?;
-        self.attempt(what)
+        let done = self.attempt(what)?;
+        self.settle();
+        Ok(done)
     }
 
     pub(super) fn register(&mut self, endpoint: &str, start: Start) -> Result<(), QueueError> {
@@ -93,7 +103,11 @@ impl Keeper {
     pub(super) fn append(&mut self, entry: Entry) -> Appended {
         self.pending_bytes += entry.bytes();
         self.pending.push_back(entry);
-        let trouble = self.ready().err();
+        let mut trouble = self.ready().err();
+        if trouble.is_some() && self.is_due() {
+            // The reserve was given back: its room may be all that is needed.
+            trouble = self.ready().err();
+        }
         while self.pending_bytes > MOST_PENDING
             && let Some(lost) = self.take_pending()
         {
@@ -156,9 +170,8 @@ impl Keeper {
         if matches!(self.state, State::Ended) {
             return Err(QueueError::Stopping);
         }
-        if let State::Closed { why, again_at, delay } = &self.state {
-            let (now, delay) = (Instant::now(), *delay);
-            if now < *again_at {
+        if let State::Closed { why, .. } = &self.state {
+            if !self.is_due() {
                 return Err(QueueError::Closed(why.clone()));
             }
             match self.place.open(self.max_size, self.max_age) {
@@ -167,13 +180,13 @@ impl Keeper {
                         self.take_pending();
                     }
                     self.state = State::Open(Box::new(store));
+                    self.on_trial = true;
                     self.notes.extend(aside);
                     for (endpoint, start) in self.endpoints.clone() {
                         self.attempt(|store| store.register(&endpoint, start))?;
                     }
-                    self.notes.push("store is open again".to_owned());
                 }
-                Err(error) => return Err(self.close(&error, (delay * 2).min(LONGEST_DELAY))),
+                Err(error) => return Err(self.close(&error)),
             }
         }
         while let Some(entry) = self.pending.front().cloned() {
@@ -185,7 +198,13 @@ impl Keeper {
             self.dropped.extend(dropped);
             self.take_pending();
         }
+        self.settle();
         Ok(())
+    }
+
+    /// Whether the store is closed and to be opened again.
+    fn is_due(&self) -> bool {
+        matches!(self.state, State::Closed { again_at, .. } if again_at <= Instant::now())
     }
 
     fn take_pending(&mut self) -> Option<Entry> {
@@ -204,18 +223,40 @@ impl Keeper {
         // redb may panic on pages that were altered under it; it is read anew then, as after every error.
         match catch_unwind(AssertUnwindSafe(|| what(store))) {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(self.close(&error, FIRST_DELAY)),
-            Err(panic) => Err(self.close(&StoreError::Broke(words(&*panic)), FIRST_DELAY)),
+            Ok(Err(error)) => Err(self.close(&error)),
+            Err(panic) => Err(self.close(&StoreError::Broke(words(&*panic)))),
         }
     }
 
+    /// A commit, with nothing left that waits, ends a failure; the reserve's room does not, which may not last.
+    fn settle(&mut self) {
+        let State::Open(store) = &self.state else { return };
+        if !self.on_trial || !store.has_committed() || !self.pending.is_empty() {
+            return;
+        }
+        self.on_trial = false;
+        if std::mem::take(&mut self.on_reserve) {
+            return;
+        }
+        self.delay = FIRST_DELAY;
+        self.notes.push("store is open again".to_owned());
+        self.place.make_reserve();
+    }
+
     /// Closes the store and says when it is opened again.
-    fn close(&mut self, error: &StoreError, delay: Duration) -> QueueError {
+    fn close(&mut self, error: &StoreError) -> QueueError {
         let why = error.to_string();
-        let full = is_full(error) && self.place.free_reserve();
-        // With the reserve's room there is no reason to wait.
-        let again_at = if full { Instant::now() } else { Instant::now() + delay };
-        let closed = State::Closed { why: why.clone(), again_at, delay };
+        let mut again_at = Instant::now();
+        self.on_reserve = is_full(error) && self.place.free_reserve();
+        if self.on_reserve {
+            // With the reserve's room there is no reason to wait.
+            self.notes.push("disk is full: the room that was kept back for this is in use now".to_owned());
+        } else {
+            again_at += self.delay;
+            self.delay = (self.delay * 2).min(LONGEST_DELAY);
+        }
+        self.on_trial = false;
+        let closed = State::Closed { why: why.clone(), again_at };
         let open = std::mem::replace(&mut self.state, closed);
         // What redb does at its end may fail as well.
         catch_unwind(AssertUnwindSafe(|| drop(open))).unwrap_or_default();

@@ -45,6 +45,7 @@ pub(super) struct Store {
     bounds: Bounds,
     states: States,
     shelf: Shelf,
+    has_committed: bool,
 }
 
 impl Store {
@@ -68,7 +69,12 @@ impl Store {
         make(&txn)?;
         txn.commit()?;
         let (index, states, shelf) = read(&db)?;
-        Ok(Store { db, index, bounds, states, shelf })
+        Ok(Store { db, index, bounds, states, shelf, has_committed: false })
+    }
+
+    /// Whether anything was committed since it was opened: opening it alone needs no new room.
+    pub(super) fn has_committed(&self) -> bool {
+        self.has_committed
     }
 
     pub(super) fn index(&self) -> &Index {
@@ -273,6 +279,7 @@ impl Store {
             }
         }
         txn.commit()?;
+        self.has_committed = true;
         self.shelf.apply(&besides.shelf);
         if let Some((endpoint, state)) = besides.state {
             self.states.insert(endpoint.to_owned(), state.to_vec());

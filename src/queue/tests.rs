@@ -108,6 +108,31 @@ fn after_every_kind_of_error_everything_is_there_again_and_in_order() {
 }
 
 #[test]
+fn a_store_that_opens_but_takes_nothing_is_not_open_again() {
+    let disk = Disk::default();
+    let mut keeper = keeper(&disk);
+    disk.break_at(0, Fault::Full);
+    let mut number = 0;
+    let mut append = |keeper: &mut Keeper| {
+        number += 1;
+        keeper.append(entry(number - 1)).trouble
+    };
+    while append(&mut keeper).is_none() {}
+    for _ in 0..20 {
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(append(&mut keeper).is_some(), "there is no room");
+    }
+    assert_eq!(keeper.take_notes(), Vec::<String>::new());
+    disk.heal();
+    while append(&mut keeper).is_some() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(keeper.take_notes(), ["store is open again"]);
+    let found = keeper.with(|store| Ok(waiting(store, "a"))).unwrap();
+    assert_eq!(found, (0..number).map(record).collect::<Vec<_>>());
+}
+
+#[test]
 fn an_acknowledgement_that_failed_moved_nothing_and_can_be_made_again() {
     let disk = Disk::default();
     let mut keeper = keeper(&disk);

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tracing::{error, info};
+use tracing::{debug, error, info, trace};
 
 use super::{SinkName, Telemetry};
 use crate::sample::Millis;
@@ -35,6 +35,31 @@ impl Telemetry {
                 state.oldest = backlog.oldest;
             }
         });
+    }
+
+    /// A source's samples are about to be written to the queue, the oldest of them from `oldest_ms`.
+    pub fn committing(&self, source: &str, samples: usize, oldest_ms: Option<i64>) {
+        trace!(source, samples, oldest_ms, "committing");
+    }
+
+    /// They are in the queue; with a durable one on the disk.
+    pub fn committed(&self, source: &str, samples: usize, oldest_ms: Option<i64>) {
+        debug!(source, samples, oldest_ms, "committed");
+    }
+
+    /// A request goes out: so many samples of a record, from `sample` on.
+    pub fn sending(&self, sink: &SinkName, record: u64, sample: usize, samples: usize) {
+        trace!(sink = &*sink.name, record, sample, samples, "sending");
+    }
+
+    /// The receiver has answered a request.
+    pub fn answered(&self, sink: &SinkName, code: u16) {
+        trace!(sink = &*sink.name, code, "answered");
+    }
+
+    /// The queue's cursor has moved behind so many samples.
+    pub fn acknowledged(&self, sink: &SinkName, record: u64, sample: usize, samples: usize) {
+        trace!(sink = &*sink.name, record, sample, samples, "acknowledged");
     }
 
     /// Whether the queue's store can be used. Said when it changes.

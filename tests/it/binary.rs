@@ -39,7 +39,7 @@ async fn receiver() -> receiver::Server {
 }
 
 /// The value of a series on a page of metrics, as it is written there.
-fn value(page: &str, series: &str) -> Option<f64> {
+pub fn value(page: &str, series: &str) -> Option<f64> {
     let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
     line.split(' ').next()?.parse().ok()
 }

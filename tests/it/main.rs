@@ -21,6 +21,7 @@ mod receiver;
 mod remote_rig;
 mod secrets;
 mod servers;
+mod storm;
 mod strict;
 mod tls;
 mod verdict;

@@ -23,10 +23,16 @@ pub struct Program {
 impl Program {
     /// Starts it with these arguments, and this environment and no other.
     pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fleetpush"));
+        command.args(arguments);
+        Self::spawn(command, environment)
+    }
+
+    /// Starts it by a command that becomes it.
+    pub fn spawn(mut command: Command, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = |name: &str| File::create(folder.path().join(name)).expect("a file in our own folder");
-        let child = Command::new(env!("CARGO_BIN_EXE_fleetpush"))
-            .args(arguments)
+        let child = command
             .env_clear()
             // Where a run keeps its queue unless it is told otherwise: never the machine's own folder.
             .env("STATE_DIRECTORY", folder.path().join("state"))
@@ -47,6 +53,13 @@ impl Program {
 
     /// The same surroundings for any command.
     pub fn command(arguments: &[&str], api: &balena::Server, more: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fleetpush"));
+        command.args(arguments);
+        Self::spawn_with(command, api, more)
+    }
+
+    /// The same surroundings for a command that becomes it.
+    pub fn spawn_with(command: Command, api: &balena::Server, more: &[(&str, &str)]) -> Self {
         let url = api.base_url();
         let mut environment = vec![
             ("BALENA_TOKEN", TOKEN),
@@ -58,7 +71,7 @@ impl Program {
         ];
         environment.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
         environment.extend(more);
-        Self::start(arguments, &environment)
+        Self::spawn(command, &environment)
     }
 
     /// Its process id.
@@ -105,6 +118,12 @@ impl Program {
         let command = format!("kill -{name} {}", self.child.id());
         let sent = Command::new("sh").args(["-c", &command]).status();
         assert!(sent.is_ok_and(|status| status.success()), "it has ended already:\n{}", self.stderr());
+    }
+
+    /// Kills it at once, with `SIGKILL`, and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child of ours");
+        let _status = self.child.wait().expect("a child of ours");
     }
 
     /// Waits for its end.

@@ -126,6 +126,11 @@ impl Prometheus {
         self.api.series(selector).await
     }
 
+    /// Ends the server at once: what it has not yet written is lost, its port refuses from now on.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
     /// Stops the server in good order: its port refuses from now on, its data stays.
     pub async fn stop(&mut self) {
         self.process.stop().await;

@@ -13,6 +13,8 @@ pub(super) enum Fault {
     Write(ErrorKind),
     /// The first half of a write arrives, and then it fails.
     ShortWrite,
+    /// What there is can be written anew, but nothing more.
+    Full,
     /// Everything fails.
     Gone,
 }
@@ -111,6 +113,16 @@ impl Disk {
                     state.unsynced.push(half);
                 }
                 return Err(ErrorKind::WriteZero.into());
+            }
+            Some(Fault::Full) => {
+                let end = match &operation {
+                    Some(Operation::Write(at, data)) => at + data.len(),
+                    Some(Operation::Length(length)) => *length,
+                    None => 0,
+                };
+                if end > state.seen.len() {
+                    return Err(ErrorKind::StorageFull.into());
+                }
             }
             None => {}
         }

@@ -47,6 +47,7 @@ impl Worker {
             Lane::Queue => self.queue.acknowledge(&self.endpoint.name, *from, done.clone()).await?,
             Lane::Shelf(number) => self.queue.settle(*number, *from, done.clone()).await?,
         }
+        self.telemetry.acknowledged(&self.sink, from.record, from.sample, done.samples);
         self.owed = None;
         self.show_backlog();
         Ok(())

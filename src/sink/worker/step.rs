@@ -99,9 +99,13 @@ impl Worker {
             }
         };
         let sent = Sent { at, source, range, protocol, metadata, bytes: body.len() };
+        self.telemetry.sending(&self.sink, at.record, at.sample, sent.range.len());
         let answer = self.post(protocol, body, self.attempt).await;
         let step = match answer {
-            Ok(heard) => self.settle(&record, sent, heard),
+            Ok(heard) => {
+                self.telemetry.answered(&self.sink, heard.status);
+                self.settle(&record, sent, heard)
+            }
             Err(error) => self.failed(&sent, &error),
         };
         self.loaded = Some(Loaded { lane, number: at.record, record });
