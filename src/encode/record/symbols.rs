@@ -27,7 +27,7 @@ impl<'a> Symbols<'a> {
         let next = count(self.numbers.len());
         let number = *self.numbers.entry(text).or_insert(next);
         if number == next {
-            wire::text(&mut self.bytes, 2, text);
+            wire::text(&mut self.bytes, 2, text.as_bytes());
         }
         number
     }
