@@ -35,6 +35,9 @@ pub(super) const CACHE: usize = 4 << 20;
 /// it frees the old ones, and refused records, cursors and redb's own trees need room as well.
 const SHARE: u64 = 13;
 
+/// The length of a checksum.
+const SUM: usize = 4;
+
 /// What each endpoint's worker has kept.
 type States = BTreeMap<String, Vec<u8>>;
 
@@ -88,6 +91,7 @@ impl Store {
             match format {
                 None => {
                     meta.insert("format", FORMAT)?;
+                    meta.insert("first", 0)?;
                 }
                 Some(FORMAT) => {}
                 Some(other) => return Err(StoreError::Format(other)),
@@ -198,34 +202,47 @@ impl Store {
         let mut txn = self.db.begin_write()?;
         txn.set_durability(Durability::Immediate)?;
         {
-            let (mut records, mut heads) = (txn.open_table(RECORDS)?, txn.open_table(HEADS)?);
-            for (number, record) in (self.index.end()..).zip(&change.new) {
-                records.insert(number, sealed(number, &record.bytes).as_slice())?;
-                heads.insert(number, (record.samples as u64, record.oldest_ms, record.bytes.len() as u64))?;
+            // A table that is opened costs something, so only those that change are.
+            if !change.new.is_empty() || !change.freed.is_empty() {
+                let (mut records, mut heads) = (txn.open_table(RECORDS)?, txn.open_table(HEADS)?);
+                for (number, record) in (self.index.end()..).zip(&change.new) {
+                    let mut place = records.insert_reserve(number, record.bytes.len() + SUM)?;
+                    seal(number, &record.bytes, place.as_mut());
+                    let head = (record.samples as u64, record.oldest_ms, record.bytes.len() as u64);
+                    heads.insert(number, head)?;
+                }
+                for number in &change.freed {
+                    records.remove(number)?;
+                    heads.remove(number)?;
+                }
             }
-            for number in &change.freed {
-                records.remove(number)?;
-                heads.remove(number)?;
+            if !change.cursors.is_empty() || !change.removed.is_empty() {
+                let mut cursors = txn.open_table(CURSORS)?;
+                for (endpoint, at) in &change.cursors {
+                    cursors.insert(endpoint.as_str(), (at.record, at.sample as u64))?;
+                }
+                for endpoint in &change.removed {
+                    cursors.remove(endpoint.as_str())?;
+                }
             }
-            let mut cursors = txn.open_table(CURSORS)?;
-            for (endpoint, at) in &change.cursors {
-                cursors.insert(endpoint.as_str(), (at.record, at.sample as u64))?;
-            }
-            let mut states = txn.open_table(STATES)?;
-            for endpoint in &change.removed {
-                cursors.remove(endpoint.as_str())?;
-                states.remove(endpoint.as_str())?;
-            }
-            if let Some((endpoint, state)) = besides.state {
-                states.insert(endpoint, state)?;
+            if besides.state.is_some() || !change.removed.is_empty() {
+                let mut states = txn.open_table(STATES)?;
+                for endpoint in &change.removed {
+                    states.remove(endpoint.as_str())?;
+                }
+                if let Some((endpoint, state)) = besides.state {
+                    states.insert(endpoint, state)?;
+                }
             }
             if let Some((source, kept)) = &change.kept {
                 let ranges = (kept.whole.start, kept.whole.end, kept.also.start, kept.also.end);
                 txn.open_table(KEPT)?.insert(source.as_str(), ranges)?;
             }
-            txn.open_table(META)?.insert("first", change.first)?;
-            let mut shelved = txn.open_table(REFUSED)?;
+            if change.first != self.index.first() {
+                txn.open_table(META)?.insert("first", change.first)?;
+            }
             if let Some(refused) = besides.refused {
+                let mut shelved = txn.open_table(REFUSED)?;
                 let bytes = refused::encode(refused);
                 let number = shelf.next();
                 shelved.insert(number, sealed(number, &bytes).as_slice())?;
@@ -289,14 +306,20 @@ fn read(db: &Database) -> Result<(Index, States, Shelf), StoreError> {
 
 /// Bytes with their checksum before them. The number is part of it: a record in another's place is damaged.
 pub(super) fn sealed(number: u64, bytes: &[u8]) -> Vec<u8> {
-    let mut all = Vec::with_capacity(bytes.len() + 4);
-    all.extend_from_slice(&checksum(number, bytes).to_le_bytes());
-    all.extend_from_slice(bytes);
+    let mut all = vec![0; bytes.len() + SUM];
+    seal(number, bytes, &mut all);
     all
 }
 
+/// The same into a place of just this length.
+fn seal(number: u64, bytes: &[u8], place: &mut [u8]) {
+    let (sum, rest) = place.split_at_mut(SUM);
+    sum.copy_from_slice(&checksum(number, bytes).to_le_bytes());
+    rest.copy_from_slice(bytes);
+}
+
 pub(super) fn unsealed(number: u64, all: &[u8]) -> Option<&[u8]> {
-    let (sum, bytes) = all.split_first_chunk::<4>()?;
+    let (sum, bytes) = all.split_first_chunk::<SUM>()?;
     (u32::from_le_bytes(*sum) == checksum(number, bytes)).then_some(bytes)
 }
 
