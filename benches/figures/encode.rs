@@ -69,7 +69,8 @@ pub fn rows(shape: &str, batch: &Batch, limits: [&'static str; 2]) -> Vec<Row> {
             format!("{shape}, bytes a sample, 2.0 with metadata"),
             format!("{two_bytes:.1}, {:.2} × 1.0", two_bytes / one_bytes),
             limits[1],
-        ),
+        )
+        .within(two_bytes, if limits[1].is_empty() { f64::MAX } else { 0.7 * one_bytes }),
     ]
 }
 
