@@ -20,7 +20,7 @@ use url::Url;
 pub use self::error::HttpError;
 use self::mask::Mask;
 pub use self::text::{chain, excerpt, excerpt_of, redact};
-use crate::config::{Auth, HttpSettings, Proxy};
+use crate::config::{Auth, HttpSettings};
 
 /// One request. Credentials and the configured headers are added to it.
 #[derive(Clone, Debug)]
@@ -198,12 +198,7 @@ impl Client {
         for (_, value) in self.url.query_pairs() {
             mask.add(worth_masking(&value));
         }
-        let proxies = match &self.settings.proxy {
-            Proxy::Environment(proxies) => proxies.as_slice(),
-            Proxy::Direct => &[],
-            Proxy::Url(proxy) => std::slice::from_ref(proxy),
-        };
-        for (user, password) in proxies.iter().flat_map(text::userinfo) {
+        for (user, password) in self.settings.proxy.urls().iter().flat_map(text::userinfo) {
             mask.add(&password);
             mask.add(&format!("{user}:{password}"));
         }

@@ -1,4 +1,4 @@
-//! Collecting 1,000 fleets from an API that answers after 50 ms: ours, and one request a fleet beside it.
+//! Collecting fleets from an API that answers after 50 ms: ours, and one request a fleet beside it.
 
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,7 @@ fn ours(api: &mut Peer, fleets: usize) -> Vec<Row> {
     let before = api.requests();
     let mut walls: Vec<Duration> = Vec::new();
     let used = cpu::of(|| walls.extend((0..CYCLES).map(|_| cycle(&mut collector))));
+    let used = used.as_secs_f64() * 1e3 / f64::from(CYCLES);
     let requests = (api.requests() - before) / u64::from(CYCLES);
     walls.sort();
     let middle = walls[walls.len() / 2];
@@ -42,12 +43,14 @@ fn ours(api: &mut Peer, fleets: usize) -> Vec<Row> {
             ),
             beyond(middle),
             "≤ 50 ms + 50 ms",
-        ),
+        )
+        .within(middle.as_secs_f64(), 0.1),
         Row::new(
-            "… CPU of a cycle",
-            format!("{:.1} ms", used.as_secs_f64() * 1e3 / f64::from(CYCLES)),
+            format!("collect {fleets} fleets × 20 devices, CPU of a cycle"),
+            format!("{used:.1} ms"),
             "≤ 20 ms",
-        ),
+        )
+        .within(used, 20.0),
     ]
 }
 
@@ -91,6 +94,6 @@ fn one_request_for_each(api: &mut Peer, fleets: usize) -> Row {
             used.as_secs_f64(),
             fleets + 1
         ),
-        "the exporter itself: 54.3 s, 2.0 s CPU",
+        if fleets == 1_000 { "the exporter itself: 54.3 s, 2.0 s CPU" } else { "" },
     )
 }

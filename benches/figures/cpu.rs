@@ -23,12 +23,18 @@ pub fn of(work: impl FnOnce()) -> Duration {
     own() - before
 }
 
-/// The largest resident memory that a running process has had, in MiB.
-pub fn peak_mib(process: u32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a running process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells it");
-    let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
-    kib / 1024.0
+/// The largest resident memory that a process has had, in MiB; nothing once it has ended.
+pub fn peak_mib(process: u32) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kib / 1024.0)
+}
+
+/// The average number of processes that wanted to run in the last 1, 5 and 15 minutes.
+pub fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(", ")
 }
 
 /// The processor's name and how many of it there are.

@@ -5,29 +5,29 @@ use std::time::Duration;
 
 use fleetpush::clock::Clock;
 use fleetpush::config::{Endpoint, MetadataSettings, ProtobufMessage, Retry, Start};
-use fleetpush::encode::record;
-use fleetpush::queue::{self, Appended, Entry, Queue, Record};
-use fleetpush::sample::{Batch, Millis, SeriesSet};
+use fleetpush::queue::{Appended, Queue};
+use fleetpush::sample::{Batch, SeriesSet};
 use fleetpush::sink::worker::Worker;
 use fleetpush::telemetry::Telemetry;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::peer::Peer;
-use super::{Row, cpu, runtime, shapes};
+use super::{Row, cpu, enqueue, runtime, shapes};
 
 const SAMPLES: usize = 1_500_000;
 
 /// CPU of both versions for a shape.
-pub fn rows(shape: &str, batch: &Batch, limits: [&'static str; 2]) -> Vec<Row> {
+pub fn rows(shape: &str, batch: &Batch, limits: [f64; 2]) -> Vec<Row> {
     let versions = [("1.0", ProtobufMessage::V1), ("2.0", ProtobufMessage::V2)];
     let rows = versions.into_iter().zip(limits).map(|((name, message), limit)| {
         let (used, bytes) = deliver(batch, message);
         Row::new(
             format!("{shape}, sent as {name}, queue on disk included, CPU a million samples"),
             format!("{used:.3} s ({bytes:.1} bytes a sample)"),
-            limit,
+            format!("≤ {limit} s"),
         )
+        .within(used, limit)
     });
     rows.collect()
 }
@@ -56,14 +56,7 @@ fn deliver(batch: &Batch, message: ProtobufMessage) -> (f64, f64) {
     runtime.block_on(queue.register("bench")).expect("the store is open");
     let mut known = SeriesSet::default();
     let mut round = |number: usize| {
-        let at = Millis(batch.at().0 + number as i64 * 1_000);
-        let batch = batch.clone().at_time(at);
-        let ended = known.advance(&batch);
-        let records = record::cut(&batch, &ended, &shapes::identity(), shapes::REQUEST).into_iter();
-        let records = records
-            .map(|r| Record { bytes: r.bytes.into(), samples: r.samples, oldest_ms: r.oldest_ms })
-            .collect();
-        let entry = Entry { source: "bench".into(), scope: queue::Scope::Whole, records };
+        let entry = enqueue::entry(batch, &mut known, number as i64);
         let drained = runtime.block_on(async {
             assert_eq!(queue.append(entry).await, Appended::default(), "the queue has room");
             worker.drain(Instant::now() + Duration::from_secs(60), &CancellationToken::new()).await

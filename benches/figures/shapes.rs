@@ -16,6 +16,9 @@ use super::peer::{Peer, TOKEN};
 /// `queue.max_samples_per_send`.
 pub const REQUEST: usize = 2_000;
 
+/// How many series a cycle has for each fleet.
+pub const SERIES_A_FLEET: usize = 14;
+
 /// A collector of a simulated account.
 pub fn collector(url: &str) -> Collector {
     let account = Account {

@@ -24,8 +24,11 @@ const FIRST_DELAY: Duration = Duration::from_millis(500);
 const LAST_DELAY: Duration = Duration::from_secs(5);
 /// How much of an error's body is read.
 const ERROR_BODY: usize = 4096;
-/// How many pieces of an answer wait for the parser.
-const PIECES: usize = 8;
+/// An answer up to this length is parsed as a whole, which takes less time; a longer one while it comes.
+const WHOLE: usize = 4 << 20;
+/// How long the pieces of a longer one are, and how many of them wait for the parser.
+const PIECE: usize = 64 << 10;
+const PIECES: usize = 4;
 
 /// The API refuses percent-encoded grammar: only spaces and quotes are encoded.
 const FLEETS: &str = "$select=id,app_name,slug\
@@ -99,27 +102,13 @@ impl Api {
     async fn fleets_once(&self, url: Url, heard: &mut Heard) -> Result<Vec<FleetRow>, CollectError> {
         let at = redact(&url);
         let mut answer = self.ask(url, heard).await?;
-        let (pieces, inbox) = mpsc::channel(PIECES);
-        let parser = tokio::task::spawn_blocking(move || wire::fleets(Body { inbox, piece: Bytes::new() }));
-        let carried = loop {
-            match answer.chunk().await {
-                Ok(Some(piece)) => {
-                    // A parser that has hung up has its reason.
-                    if pieces.send(Some(piece)).await.is_err() {
-                        break Ok(());
-                    }
-                }
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
+        let beginning = gather(&mut answer, WHOLE).await.map_err(|source| http(&at, source))?;
+        let parsed = match beginning {
+            Gathered::Whole(body) => tokio::task::spawn_blocking(move || wire::fleets(&body)).await,
+            Gathered::Beginning(body) => {
+                streamed(body, &mut answer).await.map_err(|source| http(&at, source))?
             }
         };
-        if carried.is_ok() {
-            // The end of the body is said in words: a dropped sender is a body that broke off.
-            pieces.send(None).await.ok();
-        }
-        drop(pieces);
-        let parsed = parser.await;
-        carried.map_err(|source| http(&at, source))?;
         match parsed {
             Ok(Ok(fleets)) => Ok(fleets),
             Ok(Err(error)) => Err(self.shape(at, &error).await),
@@ -216,6 +205,53 @@ fn decoded(body: &[u8]) -> String {
     };
     let found = if text.starts_with('"') { (0..LONGEST_ESCAPE).find_map(string) } else { None };
     found.unwrap_or_else(|| text.into_owned())
+}
+
+/// What has come of a body.
+enum Gathered {
+    Whole(Vec<u8>),
+    Beginning(Vec<u8>),
+}
+
+/// Reads until the body's end, or until it is longer than `most`.
+async fn gather(answer: &mut Streaming, most: usize) -> Result<Gathered, HttpError> {
+    let mut body = Vec::new();
+    while let Some(piece) = answer.chunk().await? {
+        body.extend_from_slice(&piece);
+        if body.len() > most {
+            return Ok(Gathered::Beginning(body));
+        }
+    }
+    Ok(Gathered::Whole(body))
+}
+
+type Parsed = Result<Result<Vec<FleetRow>, serde_json::Error>, tokio::task::JoinError>;
+
+/// Parses a body of which more is to come while it comes.
+async fn streamed(beginning: Vec<u8>, answer: &mut Streaming) -> Result<Parsed, HttpError> {
+    let (pieces, inbox) = mpsc::channel(PIECES);
+    let body = Body { inbox, piece: beginning.into() };
+    let parser = tokio::task::spawn_blocking(move || wire::streamed_fleets(body));
+    let carried = loop {
+        match gather(answer, PIECE).await {
+            Ok(Gathered::Beginning(piece)) => {
+                // A parser that has hung up has its reason.
+                if pieces.send(Some(piece.into())).await.is_err() {
+                    break Ok(());
+                }
+            }
+            Ok(Gathered::Whole(rest)) => {
+                pieces.send(Some(rest.into())).await.ok();
+                // The end of the body is said in words: a dropped sender is a body that broke off.
+                pieces.send(None).await.ok();
+                break Ok(());
+            }
+            Err(error) => break Err(error),
+        }
+    };
+    drop(pieces);
+    let parsed = parser.await;
+    carried.map(|()| parsed)
 }
 
 fn http(at: &str, source: HttpError) -> CollectError {

@@ -1,10 +1,10 @@
-//! The API's JSON: an application list goes in as a stream, fleets with counted devices come out. No
+//! The API's JSON: an application list goes in, fleets with counted devices come out. No
 //! device row is kept. Decoding is strict: another shape is an error, never a zero.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::marker::PhantomData;
 
 use serde::Deserialize;
@@ -64,9 +64,18 @@ pub struct WhoAmI {
     pub username: String,
 }
 
-/// Reads an application list to its end.
-pub(super) fn fleets(body: impl Read) -> Result<Vec<FleetRow>, serde_json::Error> {
-    let answer: Object<Answer> = serde_json::from_reader(body)?;
+/// Reads an application list.
+pub(super) fn fleets(body: &[u8]) -> Result<Vec<FleetRow>, serde_json::Error> {
+    checked(serde_json::from_slice(body)?)
+}
+
+/// Reads an application list to its end while it comes, which takes longer and less memory.
+pub(super) fn streamed_fleets(body: impl Read) -> Result<Vec<FleetRow>, serde_json::Error> {
+    // The parser asks for one byte at a time.
+    checked(serde_json::from_reader(BufReader::new(body))?)
+}
+
+fn checked(answer: Object<Answer>) -> Result<Vec<FleetRow>, serde_json::Error> {
     let rows: Vec<FleetRow> = answer.0.d.into_iter().map(|row| row.0.into()).collect();
     let empty = rows.iter().find(|row| row.app_name.is_empty() || row.slug.is_empty());
     if let Some(row) = empty {

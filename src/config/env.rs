@@ -84,7 +84,7 @@ impl Variables<'_> {
             let with_scheme = format!("http://{text}");
             Url::parse(if text.contains("://") { text } else { &with_scheme }).ok()
         });
-        Proxy::Environment(urls.filter(|url| url.password().is_some()).collect())
+        Proxy::Environment(urls.filter(|url| url.password().is_some() || url.scheme() == "https").collect())
     }
 
     /// A variable that says nothing without `<prefix>_URL`.

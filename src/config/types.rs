@@ -290,13 +290,24 @@ pub struct TlsSettings {
 /// Through which proxy a server is reached.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Proxy {
-    /// What `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say; those that have credentials, so that these can be
-    /// kept out of errors.
+    /// What `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say. Given are those that have credentials, so that
+    /// these can be kept out of errors, and those that speak TLS, so that it is ready.
     Environment(Vec<Url>),
     /// None.
     Direct,
     /// This one.
     Url(Url),
+}
+
+impl Proxy {
+    /// The proxies that are known.
+    pub fn urls(&self) -> &[Url] {
+        match self {
+            Proxy::Environment(proxies) => proxies,
+            Proxy::Direct => &[],
+            Proxy::Url(proxy) => std::slice::from_ref(proxy),
+        }
+    }
 }
 
 impl Default for Proxy {

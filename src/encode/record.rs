@@ -1,12 +1,13 @@
 //! The queue's record: samples in a form that knows neither version of remote write.
 
 mod builder;
+mod flat;
 mod reader;
 mod symbols;
 
-use prost::Message;
-
 use self::builder::{Cutter, Meta};
+pub use self::flat::Flat;
+pub(super) use self::flat::Series;
 use super::EncodeError;
 use crate::pb::record as pb;
 use crate::sample::{Batch, Ended, LabelName, Labels, Role, Text, Value};
@@ -62,35 +63,12 @@ pub fn cut(batch: &Batch, ended: &[Ended], identity: &Identity, max_samples: usi
     cutter.done()
 }
 
-/// Reads a record and checks what every encoder relies on.
+/// Reads a record into the generated type, with every check of [`Flat::read`].
 ///
 /// # Errors
 /// [`EncodeError`] where the bytes are no record of this version.
 pub fn decode(bytes: &[u8]) -> Result<pb::Record, EncodeError> {
-    let record = match reader::read(bytes) {
-        Some(record) => record,
-        None => pb::Record::decode(bytes)?,
-    };
-    if record.version != VERSION {
-        return Err(EncodeError::Version(record.version));
-    }
-    let symbols = record.symbols.len();
-    let known = |reference: u32| (reference as usize) < symbols;
-    if record.symbols.first().is_none_or(|first| !first.is_empty()) {
-        return Err(EncodeError::Contradiction("the first symbol is not empty"));
-    }
-    if !record.families.iter().all(|f| known(f.name_ref) && known(f.help_ref) && known(f.unit_ref)) {
-        return Err(EncodeError::Contradiction("a family names a symbol that is not there"));
-    }
-    for series in &record.series {
-        if series.label_refs.len() % 2 == 1 || !series.label_refs.iter().all(|r| known(*r)) {
-            return Err(EncodeError::Contradiction("a series names a symbol that is not there"));
-        }
-        if series.family as usize >= record.families.len() {
-            return Err(EncodeError::Contradiction("a series names a family that is not there"));
-        }
-    }
-    Ok(record)
+    Ok(Flat::read(bytes.into())?.generated())
 }
 
 /// Whether type or help of a family are known; they are not where the last of its series have ended.

@@ -3,9 +3,8 @@
 use std::ops::Range;
 
 use super::EncodeError;
-use super::record::is_described;
-use super::wire::{self, Merger};
-use crate::pb::record::Record;
+use super::record::{Flat, Series, is_described};
+use super::wire::{self, Label, Merger};
 use crate::sample::Labels;
 
 /// The Content-Type of a request.
@@ -28,7 +27,7 @@ pub enum Metadata {
 /// # Errors
 /// [`EncodeError::Snappy`] for a body of over 4 GiB.
 pub fn request(
-    record: &Record,
+    record: &Flat,
     range: Range<usize>,
     external: &Labels,
     metadata: Metadata,
@@ -36,45 +35,35 @@ pub fn request(
     Ok(snap::raw::Encoder::new().compress_vec(&plain(record, range, external, metadata))?)
 }
 
-/// The same before compression.
-pub fn plain(record: &Record, range: Range<usize>, external: &Labels, metadata: Metadata) -> Vec<u8> {
-    let series = record.series.get(range).unwrap_or_default();
-    let mut out = Vec::with_capacity(series.len() * 256);
+/// A compressed request of nothing: it asks a receiver whether it would take 1.0, and stores nothing.
+///
+/// # Errors
+/// [`EncodeError::Snappy`], which for nothing does not happen.
+pub fn probe() -> Result<Vec<u8>, EncodeError> {
+    Ok(snap::raw::Encoder::new().compress_vec(&[])?)
+}
+
+/// A request before compression.
+pub fn plain(record: &Flat, range: Range<usize>, external: &Labels, metadata: Metadata) -> Vec<u8> {
+    let mut out = Vec::with_capacity(range.len() * 256);
     let mut merger = Merger::new(record, external);
-    let mut pairs: Vec<(&str, &str, usize)> = Vec::new();
+    let mut before = Before::default();
     let mut sample = Vec::with_capacity(24);
-    for one in series {
-        pairs.clear();
-        pairs.extend(merger.pairs(one).map(|(name, value)| {
-            (name, value, wire::length_len(name.len()) + wire::length_len(value.len()))
-        }));
+    for Series { refs, point } in record.series(range.clone()) {
         sample.clear();
-        wire::double(&mut sample, 1, one.value_bits);
-        wire::number(&mut sample, 2, one.timestamp);
-        let size: usize = pairs.iter().map(|(_, _, bytes)| wire::length_len(*bytes)).sum();
-        wire::length(&mut out, 1, size + wire::length_len(sample.len()));
-        for (name, value, bytes) in &pairs {
-            wire::length(&mut out, 1, *bytes);
-            wire::text(&mut out, 1, name);
-            wire::text(&mut out, 2, value);
-        }
+        wire::double(&mut sample, 1, point.value_bits);
+        wire::number(&mut sample, 2, point.timestamp);
+        before.write(&mut out, &mut merger, refs, wire::length_len(sample.len()));
         wire::length(&mut out, 2, sample.len());
         out.extend_from_slice(&sample);
     }
     if metadata == Metadata::With {
-        let mut used = vec![false; record.families.len()];
-        for one in series {
-            if let Some(used) = used.get_mut(one.family as usize) {
-                *used = true;
-            }
-        }
-        let used = record.families.iter().zip(used).filter(|(_, used)| *used).map(|(family, _)| family);
         // An entry that says nothing would overwrite what a receiver knows.
-        for family in used.filter(|family| is_described(family)) {
+        for family in record.used(range).filter(|family| is_described(family)) {
             let mut entry = Vec::new();
             wire::number(&mut entry, 1, i64::from(family.kind));
-            wire::text(&mut entry, 2, wire::symbol(record, family.name_ref));
-            let help = wire::symbol(record, family.help_ref);
+            wire::text(&mut entry, 2, record.symbol(family.name_ref));
+            let help = record.symbol(family.help_ref);
             if !help.is_empty() {
                 wire::text(&mut entry, 4, help);
             }
@@ -83,4 +72,62 @@ pub fn plain(record: &Record, range: Range<usize>, external: &Labels, metadata: 
         }
     }
     out
+}
+
+/// The labels of the series before. Most of them are the next one's too, and are copied.
+#[derive(Default)]
+struct Before {
+    refs: Vec<u32>,
+    /// Where in the output each label stands.
+    places: Vec<Range<usize>>,
+    /// How long the next series' labels are inside; none for one that is copied.
+    lengths: Vec<Option<usize>>,
+}
+
+impl Before {
+    /// Writes a series up to the end of its labels, which `more` bytes will follow.
+    fn write(&mut self, out: &mut Vec<u8>, merger: &mut Merger<'_>, refs: &[u32], more: usize) {
+        if !merger.turn_to(refs) {
+            self.places.clear();
+        }
+        self.lengths.clear();
+        let mut size = more;
+        for (position, label) in merger.labels().iter().enumerate() {
+            let same = match *label {
+                Label::Own(place) => self.refs.get(2 * place + 1) == refs.get(2 * place + 1),
+                Label::External(_) => true,
+            };
+            match self.places.get(position).filter(|_| same) {
+                Some(place) => {
+                    size += place.len();
+                    self.lengths.push(None);
+                }
+                None => {
+                    let (name, value) = merger.pair(*label, refs);
+                    let length = wire::length_len(name.len()) + wire::length_len(value.len());
+                    size += wire::length_len(length);
+                    self.lengths.push(Some(length));
+                }
+            }
+        }
+        wire::length(out, 1, size);
+        for (position, (label, length)) in merger.labels().iter().zip(&self.lengths).enumerate() {
+            let start = out.len();
+            match (length, self.places.get(position)) {
+                (None, Some(place)) => out.extend_from_within(place.clone()),
+                (length, _) => {
+                    let (name, value) = merger.pair(*label, refs);
+                    wire::length(out, 1, length.unwrap_or_default());
+                    wire::text(out, 1, name);
+                    wire::text(out, 2, value);
+                }
+            }
+            match self.places.get_mut(position) {
+                Some(place) => *place = start..out.len(),
+                None => self.places.push(start..out.len()),
+            }
+        }
+        self.refs.clear();
+        self.refs.extend_from_slice(refs);
+    }
 }

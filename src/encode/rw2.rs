@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use super::EncodeError;
+use super::record::{Flat, Series};
 use super::wire::{self, Label, Merger};
-use crate::pb::record::Record;
 use crate::sample::Labels;
 
 /// The Content-Type of a request. No space after the semicolon: Prometheus, Mimir and Cortex compare the
@@ -19,7 +19,7 @@ pub const VERSION: &str = "2.0.0";
 ///
 /// # Errors
 /// [`EncodeError::Snappy`] for a body of over 4 GiB.
-pub fn request(record: &Record, range: Range<usize>, external: &Labels) -> Result<Vec<u8>, EncodeError> {
+pub fn request(record: &Flat, range: Range<usize>, external: &Labels) -> Result<Vec<u8>, EncodeError> {
     Ok(snap::raw::Encoder::new().compress_vec(&plain(record, range, external))?)
 }
 
@@ -29,23 +29,23 @@ pub fn request(record: &Record, range: Range<usize>, external: &Labels) -> Resul
 /// [`EncodeError::Snappy`], which for two bytes does not happen.
 pub fn probe() -> Result<Vec<u8>, EncodeError> {
     let mut out = Vec::new();
-    wire::text(&mut out, 4, "");
+    wire::text(&mut out, 4, b"");
     Ok(snap::raw::Encoder::new().compress_vec(&out)?)
 }
 
 /// The request before compression.
-pub fn plain(record: &Record, range: Range<usize>, external: &Labels) -> Vec<u8> {
-    let all = record.series.get(range).unwrap_or_default();
-    let mut table = Symbols::new(record.symbols.len(), external.iter().len());
-    let mut series = Vec::with_capacity(all.len() * 64);
+pub fn plain(record: &Flat, range: Range<usize>, external: &Labels) -> Vec<u8> {
+    let mut table = Symbols::new(record.symbol_count(), external.iter().len());
+    let mut series = Vec::with_capacity(range.len() * 64);
     let mut merger = Merger::new(record, external);
-    let (mut refs, mut point, mut meta) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut refs, mut sample, mut meta) = (Vec::new(), Vec::new(), Vec::new());
     let mut described = None;
-    for one in all {
+    for Series { refs: own, point } in record.series(range) {
         refs.clear();
-        for label in merger.labels(one) {
+        merger.turn_to(own);
+        for label in merger.labels() {
             let (name, value) = match *label {
-                Label::Own(place) => match one.label_refs.get(2 * place..2 * place + 2) {
+                Label::Own(place) => match own.get(2 * place..2 * place + 2) {
                     Some([name, value]) => (table.own(record, *name), table.own(record, *value)),
                     _ => continue,
                 },
@@ -54,14 +54,14 @@ pub fn plain(record: &Record, range: Range<usize>, external: &Labels) -> Vec<u8>
             wire::varint(&mut refs, u64::from(name));
             wire::varint(&mut refs, u64::from(value));
         }
-        point.clear();
-        wire::double(&mut point, 1, one.value_bits);
-        wire::number(&mut point, 2, one.timestamp);
-        wire::number(&mut point, 3, one.start_timestamp);
-        if described != Some(one.family) {
-            described = Some(one.family);
+        sample.clear();
+        wire::double(&mut sample, 1, point.value_bits);
+        wire::number(&mut sample, 2, point.timestamp);
+        wire::number(&mut sample, 3, point.start_timestamp);
+        if described != Some(point.family) {
+            described = Some(point.family);
             meta.clear();
-            if let Some(family) = record.families.get(one.family as usize) {
+            if let Some(family) = record.family(point.family) {
                 let help = table.own(record, family.help_ref);
                 let unit = table.own(record, family.unit_ref);
                 let mut entry = Vec::new();
@@ -72,12 +72,12 @@ pub fn plain(record: &Record, range: Range<usize>, external: &Labels) -> Vec<u8>
                 meta.extend_from_slice(&entry);
             }
         }
-        let size = wire::length_len(refs.len()) + wire::length_len(point.len()) + meta.len();
+        let size = wire::length_len(refs.len()) + wire::length_len(sample.len()) + meta.len();
         wire::length(&mut series, 5, size);
         wire::length(&mut series, 1, refs.len());
         series.extend_from_slice(&refs);
-        wire::length(&mut series, 2, point.len());
-        series.extend_from_slice(&point);
+        wire::length(&mut series, 2, sample.len());
+        series.extend_from_slice(&sample);
         series.extend_from_slice(&meta);
     }
     let mut out = table.bytes;
@@ -106,30 +106,30 @@ impl Symbols {
             external: vec![(0, 0); external],
             foreign: Vec::new(),
         };
-        table.push("");
+        table.push(b"");
         table
     }
 
-    fn push(&mut self, text: &str) -> u32 {
+    fn push(&mut self, text: &[u8]) -> u32 {
         wire::text(&mut self.bytes, 4, text);
         self.count += 1;
         self.count - 1
     }
 
-    fn own(&mut self, record: &Record, position: u32) -> u32 {
+    fn own(&mut self, record: &Flat, position: u32) -> u32 {
         let known = self.own.get(position as usize).copied().unwrap_or(0);
         // The record's first symbol is the empty one, here too.
         if position == 0 || known != 0 {
             return known;
         }
-        let new = self.push(wire::symbol(record, position));
+        let new = self.push(record.symbol(position));
         if let Some(place) = self.own.get_mut(position as usize) {
             *place = new;
         }
         new
     }
 
-    fn external(&mut self, record: &Record, position: usize, external: &Labels) -> (u32, u32) {
+    fn external(&mut self, record: &Flat, position: usize, external: &Labels) -> (u32, u32) {
         match self.external.get(position) {
             Some(known) if known.0 != 0 => return *known,
             _ => {}
@@ -143,14 +143,14 @@ impl Symbols {
     }
 
     /// A text that may or may not stand among the record's symbols; each stands in the table once.
-    fn text(&mut self, record: &Record, text: &str) -> u32 {
-        if let Some(position) = record.symbols.iter().position(|symbol| symbol == text) {
-            return self.own(record, u32::try_from(position).unwrap_or(0));
+    fn text(&mut self, record: &Flat, text: &str) -> u32 {
+        if let Some(position) = record.position(text.as_bytes()) {
+            return self.own(record, position);
         }
         if let Some((_, known)) = self.foreign.iter().find(|(known, _)| known == text) {
             return *known;
         }
-        let new = self.push(text);
+        let new = self.push(text.as_bytes());
         self.foreign.push((text.to_owned(), new));
         new
     }

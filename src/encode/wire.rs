@@ -1,7 +1,7 @@
 //! The few bytes of protobuf that the remote-write encoders write by hand, and the labels of a series
 //! with the external ones merged in.
 
-use crate::pb::record::{Record, Series};
+use super::record::Flat;
 use crate::sample::Labels;
 
 #[inline]
@@ -30,9 +30,9 @@ pub(super) fn length_len(bytes: usize) -> usize {
     1 + varint_len(bytes as u64) + bytes
 }
 
-pub(super) fn text(out: &mut Vec<u8>, field: u32, text: &str) {
+pub(super) fn text(out: &mut Vec<u8>, field: u32, text: &[u8]) {
     length(out, field, text.len());
-    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(text);
 }
 
 /// A double; left out where its bits are zero, as proto3 does.
@@ -64,48 +64,54 @@ pub(super) enum Label {
 /// The series' own labels are sorted since the record was made. A series that has the same names as the
 /// one before, as nearly every one has, is not merged again.
 pub(super) struct Merger<'a> {
-    record: &'a Record,
-    external: Vec<(&'a str, &'a str)>,
+    record: &'a Flat,
+    external: Vec<(&'a [u8], &'a [u8])>,
     names: Vec<u32>,
     labels: Vec<Label>,
 }
 
 impl<'a> Merger<'a> {
-    pub(super) fn new(record: &'a Record, external: &'a Labels) -> Self {
-        let external = external.iter().map(|label| (label.name.as_str(), &*label.value)).collect();
+    pub(super) fn new(record: &'a Flat, external: &'a Labels) -> Self {
+        let pair = |label: &'a crate::sample::Label| (label.name.as_str().as_bytes(), label.value.as_bytes());
+        let external = external.iter().map(pair).collect();
         let mut merger = Merger { record, external, names: Vec::new(), labels: Vec::new() };
         merger.merge();
         merger
     }
 
-    pub(super) fn labels(&mut self, series: &Series) -> &[Label] {
-        let names = || series.label_refs.chunks_exact(2).map(|pair| pair[0]);
-        if !self.names.iter().copied().eq(names()) {
+    /// Turns to a series with these references; whether its labels' names are those of the one before.
+    pub(super) fn turn_to(&mut self, refs: &[u32]) -> bool {
+        let names = || refs.chunks_exact(2).map(|pair| pair[0]);
+        let known = self.names.iter().copied().eq(names());
+        if !known {
             self.names.clear();
             self.names.extend(names());
             self.merge();
         }
+        known
+    }
+
+    /// The labels of the series to which it was turned.
+    pub(super) fn labels(&self) -> &[Label] {
         &self.labels
     }
 
-    /// Names and values.
-    pub(super) fn pairs(&mut self, series: &Series) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.labels(series);
-        let (record, external) = (self.record, &self.external);
-        self.labels.iter().map(move |label| match *label {
+    /// The name and value of a label of the series with these references.
+    pub(super) fn pair(&self, label: Label, refs: &[u32]) -> (&'a [u8], &'a [u8]) {
+        match label {
             Label::Own(place) => {
-                let text = |at: usize| series.label_refs.get(at).map_or("", |at| symbol(record, *at));
+                let text = |at: usize| refs.get(at).map_or(&[][..], |at| self.record.symbol(*at));
                 (text(2 * place), text(2 * place + 1))
             }
-            Label::External(position) => external.get(position).copied().unwrap_or_default(),
-        })
+            Label::External(position) => self.external.get(position).copied().unwrap_or_default(),
+        }
     }
 
     fn merge(&mut self) {
         self.labels.clear();
         let mut others = self.external.iter().enumerate().peekable();
         for (place, name) in self.names.iter().enumerate() {
-            let name = symbol(self.record, *name);
+            let name = self.record.symbol(*name);
             while let Some((position, other)) = others.next_if(|(_, other)| other.0 <= name) {
                 if other.0 < name {
                     self.labels.push(Label::External(position));
@@ -115,9 +121,4 @@ impl<'a> Merger<'a> {
         }
         self.labels.extend(others.map(|(position, _)| Label::External(position)));
     }
-}
-
-/// A symbol by its position; decoding has checked that it is there.
-pub(super) fn symbol(record: &Record, position: u32) -> &str {
-    record.symbols.get(position as usize).map_or("", String::as_str)
 }

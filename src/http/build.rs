@@ -16,18 +16,6 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// Builds the client from settings and the files as they are now.
 pub(super) fn client(settings: &HttpSettings, url: &Url) -> Result<reqwest::Client, HttpError> {
-    match build(settings, url, false) {
-        // Without any CA certificate on the machine the client cannot be set up, even for plain HTTP.
-        Err(HttpError::Setup(_)) if url.scheme() == "http" => build(settings, url, true),
-        built => built,
-    }
-}
-
-fn build(
-    settings: &HttpSettings,
-    url: &Url,
-    without_system_roots: bool,
-) -> Result<reqwest::Client, HttpError> {
     let tls = &settings.tls;
     let mut builder = reqwest::Client::builder()
         .retry(reqwest::retry::never())
@@ -39,10 +27,11 @@ fn build(
         .connect_timeout(settings.timeout.min(CONNECT))
         .timeout(settings.timeout);
     let certificates = tls.ca_file.as_deref().map_or_else(|| Ok(Vec::new()), files::certificates)?;
-    builder = if without_system_roots {
-        builder.tls_certs_only(certificates)
-    } else {
+    builder = if speaks_tls(settings, url) {
         builder.tls_certs_merge(certificates)
+    } else {
+        // Reading the machine's CA certificates takes longer than a request, and it may have none.
+        builder.tls_certs_only(certificates)
     };
     if let Some((cert, key)) = &tls.client_cert {
         builder = builder.identity(files::identity(cert, key)?);
@@ -59,6 +48,11 @@ fn build(
         builder = named(builder, settings, url, name)?;
     }
     builder.build().map_err(setup)
+}
+
+/// Whether a connection may need TLS; a redirect to it is not followed.
+fn speaks_tls(settings: &HttpSettings, url: &Url) -> bool {
+    url.scheme() != "http" || settings.proxy.urls().iter().any(|proxy| proxy.scheme() == "https")
 }
 
 fn setup(error: reqwest::Error) -> HttpError {

@@ -133,6 +133,11 @@ impl Index {
         self.first + self.heads.len() as u64
     }
 
+    /// The first record that an endpoint may still need.
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
     pub(super) fn cost(&self) -> u64 {
         self.cost
     }

@@ -10,7 +10,8 @@ use super::error::StoreError;
 use super::index::{Bounds, Change, Index};
 use super::refused::{self, Moves, Shelf};
 use super::tables::{
-    BLOBS, CURSORS, HEADS, KEPT, META, RECORDS, REFUSED, STATES, States, make, read, sealed, shelve, unsealed,
+    BLOBS, CURSORS, HEADS, KEPT, META, RECORDS, REFUSED, STATES, SUM, States, make, read, seal, shelve,
+    unsealed,
 };
 use super::{Again, Aside, Discarded, Dropped, Entry, Position, Record, Refused, Start};
 
@@ -247,32 +248,45 @@ impl Store {
         let mut txn = self.db.begin_write()?;
         txn.set_durability(Durability::Immediate)?;
         {
-            let (mut records, mut heads) = (txn.open_table(RECORDS)?, txn.open_table(HEADS)?);
-            for (number, record) in (self.index.end()..).zip(&change.new) {
-                records.insert(number, sealed(number, &record.bytes).as_slice())?;
-                heads.insert(number, (record.samples as u64, record.oldest_ms, record.bytes.len() as u64))?;
+            // A table that is opened costs something, so only those that change are.
+            if !change.new.is_empty() || !change.freed.is_empty() {
+                let (mut records, mut heads) = (txn.open_table(RECORDS)?, txn.open_table(HEADS)?);
+                for (number, record) in (self.index.end()..).zip(&change.new) {
+                    let mut place = records.insert_reserve(number, record.bytes.len() + SUM)?;
+                    seal(number, &record.bytes, place.as_mut());
+                    let head = (record.samples as u64, record.oldest_ms, record.bytes.len() as u64);
+                    heads.insert(number, head)?;
+                }
+                for number in &change.freed {
+                    records.remove(number)?;
+                    heads.remove(number)?;
+                }
             }
-            for number in &change.freed {
-                records.remove(number)?;
-                heads.remove(number)?;
+            if !change.cursors.is_empty() || !change.removed.is_empty() {
+                let mut cursors = txn.open_table(CURSORS)?;
+                for (endpoint, at) in &change.cursors {
+                    cursors.insert(endpoint.as_str(), (at.record, at.sample as u64))?;
+                }
+                for endpoint in &change.removed {
+                    cursors.remove(endpoint.as_str())?;
+                }
             }
-            let mut cursors = txn.open_table(CURSORS)?;
-            for (endpoint, at) in &change.cursors {
-                cursors.insert(endpoint.as_str(), (at.record, at.sample as u64))?;
-            }
-            let mut states = txn.open_table(STATES)?;
-            for endpoint in &change.removed {
-                cursors.remove(endpoint.as_str())?;
-                states.remove(endpoint.as_str())?;
-            }
-            if let Some((endpoint, state)) = besides.state {
-                states.insert(endpoint, state)?;
+            if besides.state.is_some() || !change.removed.is_empty() {
+                let mut states = txn.open_table(STATES)?;
+                for endpoint in &change.removed {
+                    states.remove(endpoint.as_str())?;
+                }
+                if let Some((endpoint, state)) = besides.state {
+                    states.insert(endpoint, state)?;
+                }
             }
             if let Some((source, kept)) = &change.kept {
                 let ranges = (kept.whole.start, kept.whole.end, kept.also.start, kept.also.end);
                 txn.open_table(KEPT)?.insert(source.as_str(), ranges)?;
             }
-            txn.open_table(META)?.insert("first", change.first)?;
+            if change.first != self.index.first() {
+                txn.open_table(META)?.insert("first", change.first)?;
+            }
             shelve(&txn, &besides.shelf)?;
             if let Some(counters) = besides.counters {
                 txn.open_table(BLOBS)?.insert("counters", counters)?;

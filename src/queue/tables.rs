@@ -33,6 +33,9 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 /// The version of these tables. A table that is new and may be empty changes nothing for older ones.
 const FORMAT: u64 = 1;
 
+/// The length of a checksum.
+pub(super) const SUM: usize = 4;
+
 /// What each endpoint's worker has kept.
 pub(super) type States = BTreeMap<String, Vec<u8>>;
 
@@ -43,6 +46,7 @@ pub(super) fn make(txn: &WriteTransaction) -> Result<(), StoreError> {
     match format {
         None => {
             meta.insert("format", FORMAT)?;
+            meta.insert("first", 0)?;
         }
         Some(FORMAT) => {}
         Some(other) => return Err(StoreError::Format(other)),
@@ -124,14 +128,20 @@ pub(super) fn read(db: &Database) -> Result<(Index, States, Shelf), StoreError> 
 
 /// Bytes with their checksum before them. The number is part of it: a record in another's place is damaged.
 pub(super) fn sealed(number: u64, bytes: &[u8]) -> Vec<u8> {
-    let mut all = Vec::with_capacity(bytes.len() + 4);
-    all.extend_from_slice(&checksum(number, bytes).to_le_bytes());
-    all.extend_from_slice(bytes);
+    let mut all = vec![0; bytes.len() + SUM];
+    seal(number, bytes, &mut all);
     all
 }
 
+/// The same into a place of just this length.
+pub(super) fn seal(number: u64, bytes: &[u8], place: &mut [u8]) {
+    let (sum, rest) = place.split_at_mut(SUM);
+    sum.copy_from_slice(&checksum(number, bytes).to_le_bytes());
+    rest.copy_from_slice(bytes);
+}
+
 pub(super) fn unsealed(number: u64, all: &[u8]) -> Option<&[u8]> {
-    let (sum, bytes) = all.split_first_chunk::<4>()?;
+    let (sum, bytes) = all.split_first_chunk::<SUM>()?;
     (u32::from_le_bytes(*sum) == checksum(number, bytes)).then_some(bytes)
 }
 

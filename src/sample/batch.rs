@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Labels, MetricName, Millis, SeriesId, Text, Value};
 
@@ -119,7 +120,8 @@ pub struct Batch {
     at: Millis,
     scope: Scope,
     clock: ClockTrust,
-    families: Vec<Family>,
+    /// Shared, so that a batch at another time is no second copy.
+    families: Arc<[Family]>,
 }
 
 impl Batch {
@@ -141,7 +143,7 @@ impl Batch {
                 }));
             }
         }
-        Ok(Batch { source, at, scope, clock: ClockTrust::Trusted, families })
+        Ok(Batch { source, at, scope, clock: ClockTrust::Trusted, families: families.into() })
     }
 
     /// The same batch, with a word on whether its time may be believed.

@@ -68,8 +68,6 @@ impl SeriesSet {
     /// A batch of [`Scope::StateOnly`] ends nothing: the fleets' last counts stand as they were.
     pub fn advance(&mut self, batch: &Batch) -> Vec<Ended> {
         if self.is_said_by(batch) {
-            // The same texts, but the batch's own copies: so the older ones are freed with their batch.
-            *self = SeriesSet::of(batch);
             return Vec::new();
         }
         let mut new = SeriesSet::of(batch);
@@ -92,13 +90,18 @@ impl SeriesSet {
     }
 
     /// Whether a batch says exactly these series in this order, as nearly every cycle does.
-    fn is_said_by(&self, batch: &Batch) -> bool {
-        let mut known = self.0.iter();
+    ///
+    /// Its labels take the place of the same ones of an older batch, which can so be freed.
+    fn is_said_by(&mut self, batch: &Batch) -> bool {
+        let mut known = self.0.iter_mut();
         let same = batch.families().iter().all(|family| {
             family.series.iter().all(|series| {
-                known.next().is_some_and(|(id, role)| {
-                    *role == family.role && id.name == family.name && id.labels == series.labels
-                })
+                let Some((id, role)) = known.next() else { return false };
+                let same = *role == family.role && id.name == family.name && id.labels == series.labels;
+                if same {
+                    id.labels.clone_from(&series.labels);
+                }
+                same
             })
         });
         same && known.next().is_none()

@@ -14,9 +14,9 @@ pub use dialect::Dialect;
 pub use reason::Reason;
 pub use verdict::{Asked, Reply, Verdict, Written, judge};
 
+use crate::encode::record::Flat;
 use crate::encode::rw1::Metadata;
 use crate::encode::{EncodeError, rw1, rw2};
-use crate::pb::record::Record;
 use crate::sample::Labels;
 
 const VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
@@ -64,7 +64,7 @@ impl Protocol {
     /// [`EncodeError::Snappy`] for a body of over 4 GiB.
     pub fn body(
         self,
-        record: &Record,
+        record: &Flat,
         range: Range<usize>,
         external: &Labels,
         metadata: Metadata,
@@ -81,7 +81,7 @@ impl Protocol {
     /// [`EncodeError::Snappy`], which for so few bytes does not happen.
     pub fn question(self) -> Result<Vec<u8>, EncodeError> {
         match self {
-            Protocol::One => rw1::request(&Record::default(), 0..0, &Labels::default(), Metadata::Without),
+            Protocol::One => rw1::probe(),
             Protocol::Two => rw2::probe(),
         }
     }

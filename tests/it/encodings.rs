@@ -5,9 +5,9 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleetpush::encode::record::Flat;
 use fleetpush::encode::rw1::Metadata;
 use fleetpush::encode::{EncodeError, family, openmetrics, record, rw1, rw2, text};
-use fleetpush::pb::record::Record;
 use fleetpush::sample::Value;
 use fleetpush::sample::{
     Batch, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, Source,
@@ -70,8 +70,8 @@ fn records(world: &World) -> Vec<(usize, record::Record)> {
 }
 
 /// Some ways to send a record: whole, and in two parts.
-fn halves(record: &Record) -> [std::ops::Range<usize>; 3] {
-    let (all, half) = (record.series.len(), record.series.len() / 3);
+fn halves(record: &Flat) -> [std::ops::Range<usize>; 3] {
+    let (all, half) = (record.series_count(), record.series_count() / 3);
     [0..all, 0..half, half..all]
 }
 
@@ -252,8 +252,8 @@ proptest! {
             let at = at % bytes.len();
             bytes[at] ^= with;
             for damaged in [&bytes[..], &record.bytes[..at]] {
-                if let Ok(decoded) = record::decode(damaged) {
-                    let all = 0..decoded.series.len();
+                if let Ok(decoded) = Flat::read(damaged.into()) {
+                    let all = 0..decoded.series_count();
                     rw1::plain(&decoded, all.clone(), &world.external(), Metadata::With);
                     rw2::plain(&decoded, all, &world.external());
                 }
@@ -285,15 +285,19 @@ proptest! {
 
 /// A record as the encoders are given it, and what must come out of it.
 struct Sent {
-    decoded: Record,
+    decoded: Flat,
     series: Vec<(Pairs, usize, u64)>,
+}
+
+fn flat(record: &record::Record) -> Flat {
+    Flat::read(record.bytes.as_slice().into()).unwrap()
 }
 
 fn sent_by_record(world: &World) -> Vec<(usize, Sent)> {
     let mut rest: Vec<_> = world.told.iter().map(|told| world.sent(told).into_iter()).collect();
     let all = records(world).into_iter().map(|(number, record)| {
         let series = rest[number].by_ref().take(record.samples).collect();
-        (number, Sent { decoded: record::decode(&record.bytes).unwrap(), series })
+        (number, Sent { decoded: flat(&record), series })
     });
     all.collect()
 }
@@ -304,8 +308,8 @@ fn all_bytes(world: &World) -> Vec<Vec<u8>> {
     all.extend(batches.iter().map(|batch| family::body(batch.families())));
     let external = world.external();
     for (_, record) in records(world) {
-        let decoded = record::decode(&record.bytes).unwrap();
-        let range = 0..decoded.series.len();
+        let decoded = flat(&record);
+        let range = 0..decoded.series_count();
         all.push(rw1::request(&decoded, range.clone(), &external, Metadata::With).unwrap());
         all.push(rw1::request(&decoded, range.clone(), &external, Metadata::Without).unwrap());
         all.push(rw2::request(&decoded, range, &external).unwrap());

@@ -60,7 +60,6 @@ const MORE: &[(&str, &str, &str)] = &[
     ("clock", "sample", "tells the time in the one word for it, Millis"),
     ("schedule", "sample", "next_tick is given and gives Millis"),
     ("retry", "sample", "Retry-After as a date is measured from a Millis that it is given"),
-    ("sink", "pb", "a record is decoded once for a request and handed to the encoders, split or not"),
 ];
 
 /// Crates that stay in a few rooms, each with its reason.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use fleetpush::encode::record::{self, Identity};
+use fleetpush::encode::record::{self, Flat, Identity};
 use fleetpush::encode::rw1::Metadata;
 use fleetpush::encode::{rw1, rw2};
 use fleetpush::pb::{record as pb, remote_write_v1 as v1, remote_write_v2 as v2};
@@ -186,8 +186,9 @@ proptest! {
     fn a_request_of_1_0_is_what_the_generated_types_write_and_says_the_batch(case in case()) {
         let mut said = Vec::new();
         for record in case.records() {
+            let flat = Flat::read(record.bytes.as_slice().into()).unwrap();
             let record = record::decode(&record.bytes).unwrap();
-            let bytes = rw1::plain(&record, 0..record.series.len(), &case.external, Metadata::With);
+            let bytes = rw1::plain(&flat, 0..record.series.len(), &case.external, Metadata::With);
             let read = v1::WriteRequest::decode(&*bytes).unwrap();
             prop_assert_eq!(&read.encode_to_vec(), &bytes);
             let described = record.families.iter().filter(|family| record::is_described(family));
@@ -205,8 +206,9 @@ proptest! {
     fn a_request_of_2_0_is_what_the_generated_types_write_and_says_the_batch(case in case()) {
         let mut said = Vec::new();
         for record in case.records() {
+            let flat = Flat::read(record.bytes.as_slice().into()).unwrap();
             let record = record::decode(&record.bytes).unwrap();
-            let bytes = rw2::plain(&record, 0..record.series.len(), &case.external);
+            let bytes = rw2::plain(&flat, 0..record.series.len(), &case.external);
             let read = v2::Request::decode(&*bytes).unwrap();
             prop_assert_eq!(&read.encode_to_vec(), &bytes);
             let text = |at: u32| read.symbols[at as usize].clone();
@@ -229,10 +231,11 @@ proptest! {
     #[test]
     fn a_part_of_a_record_makes_the_request_of_its_series_alone(case in case(), from in 0_usize..8) {
         for record in case.records() {
+            let flat = Flat::read(record.bytes.as_slice().into()).unwrap();
             let record = record::decode(&record.bytes).unwrap();
             let range = from.min(record.series.len())..record.series.len();
-            let one = rw1::plain(&record, range.clone(), &case.external, Metadata::Without);
-            let two = rw2::plain(&record, range.clone(), &case.external);
+            let one = rw1::plain(&flat, range.clone(), &case.external, Metadata::Without);
+            let two = rw2::plain(&flat, range.clone(), &case.external);
             let one = v1::WriteRequest::decode(&*one).unwrap();
             let two = v2::Request::decode(&*two).unwrap();
             prop_assert_eq!(one.timeseries.len(), range.len());

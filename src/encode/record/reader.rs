@@ -1,18 +1,32 @@
-//! Reads what [`super::builder`] writes, with each list made in its final size. Anything else, an unknown
-//! field as well as damage, is left to the generated decoder: what it says counts (a test compares them).
+//! Reads what [`super::builder`] writes. Anything else, an unknown field as well as damage, is left to the
+//! generated decoder: what it says counts (a test compares them).
 
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::flat::{Flat, Point};
 use crate::pb::record as pb;
 
+/// The most bytes of a number.
+const LONGEST: usize = 10;
+
 /// The record, or nothing where the generated decoder must look.
-pub(super) fn read(bytes: &[u8]) -> Option<pb::Record> {
-    let mut record = pb::Record::default();
-    let mut fields = Bytes(bytes);
+pub(super) fn read(all: Arc<[u8]>) -> Option<Flat> {
+    let mut record = Flat::of(all.clone());
+    let mut fields = Bytes { all: &all, at: 0 };
     while let Some(key) = fields.key()? {
         match key {
             Key::Number(1) => record.version = fields.small()?,
-            Key::Length(2) => record.symbols.push(std::str::from_utf8(fields.part()?).ok()?.to_owned()),
-            Key::Length(3) => record.families.push(family(fields.part()?)?),
-            Key::Length(4) => record.series.push(series(fields.part()?)?),
+            Key::Length(2) => {
+                let place = fields.part()?;
+                std::str::from_utf8(all.get(place.clone())?).ok()?;
+                record.symbols.push(place);
+            }
+            Key::Length(3) => record.families.push(family(all.get(fields.part()?)?)?),
+            Key::Length(4) => {
+                let point = series(all.get(fields.part()?)?, &mut record.refs)?;
+                record.points.push(point);
+            }
             _ => return None,
         }
     }
@@ -21,7 +35,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<pb::Record> {
 
 fn family(bytes: &[u8]) -> Option<pb::Family> {
     let mut family = pb::Family::default();
-    let mut fields = Bytes(bytes);
+    let mut fields = Bytes { all: bytes, at: 0 };
     while let Some(key) = fields.key()? {
         match key {
             Key::Number(1) => family.name_ref = fields.small()?,
@@ -34,28 +48,28 @@ fn family(bytes: &[u8]) -> Option<pb::Family> {
     Some(family)
 }
 
-fn series(bytes: &[u8]) -> Option<pb::Series> {
-    let mut series = pb::Series::default();
-    let mut fields = Bytes(bytes);
+fn series(bytes: &[u8], refs: &mut Vec<u32>) -> Option<Point> {
+    let mut point =
+        Point { refs_end: refs.len(), family: 0, value_bits: 0, timestamp: 0, start_timestamp: 0 };
+    let mut fields = Bytes { all: bytes, at: 0 };
     while let Some(key) = fields.key()? {
         match key {
             Key::Length(1) => {
-                let mut refs = Bytes(fields.part()?);
-                // The last byte of each number has its high bit clear.
-                series.label_refs.reserve_exact(refs.0.iter().filter(|byte| **byte < 0x80).count());
-                while !refs.0.is_empty() {
-                    series.label_refs.push(refs.small()?);
+                let mut packed = Bytes { all: bytes.get(fields.part()?)?, at: 0 };
+                while packed.at < packed.all.len() {
+                    refs.push(packed.small()?);
                 }
+                point.refs_end = refs.len();
             }
-            Key::Number(2) => series.family = fields.small()?,
-            Key::Eight(3) => series.value_bits = fields.eight()?,
+            Key::Number(2) => point.family = fields.small()?,
+            Key::Eight(3) => point.value_bits = fields.eight()?,
             // Protobuf writes a negative number as its two's complement.
-            Key::Number(4) => series.timestamp = fields.number()? as i64,
-            Key::Number(5) => series.start_timestamp = fields.number()? as i64,
+            Key::Number(4) => point.timestamp = fields.number()? as i64,
+            Key::Number(5) => point.start_timestamp = fields.number()? as i64,
             _ => return None,
         }
     }
-    Some(series)
+    Some(point)
 }
 
 /// A field's number, by the form in which it is written.
@@ -65,12 +79,15 @@ enum Key {
     Length(u64),
 }
 
-struct Bytes<'a>(&'a [u8]);
+struct Bytes<'a> {
+    all: &'a [u8],
+    at: usize,
+}
 
-impl<'a> Bytes<'a> {
+impl Bytes<'_> {
     /// The next field's key; an inner nothing at the end.
     fn key(&mut self) -> Option<Option<Key>> {
-        if self.0.is_empty() {
+        if self.at == self.all.len() {
             return Some(None);
         }
         let key = self.number()?;
@@ -82,14 +99,24 @@ impl<'a> Bytes<'a> {
         }
     }
 
+    #[inline]
     fn number(&mut self) -> Option<u64> {
+        let first = *self.all.get(self.at)?;
+        if first < 0x80 {
+            self.at += 1;
+            return Some(u64::from(first));
+        }
+        self.long_number()
+    }
+
+    fn long_number(&mut self) -> Option<u64> {
         let mut number = 0;
-        // Nine times seven bits: a tenth byte is the generated decoder's to judge.
-        for (position, byte) in self.0.iter().take(9).enumerate() {
+        for (position, byte) in self.all.get(self.at..)?.iter().take(LONGEST).enumerate() {
             number |= u64::from(byte & 0x7f) << (7 * position);
             if *byte < 0x80 {
-                self.0 = self.0.get(position + 1..)?;
-                return Some(number);
+                self.at += position + 1;
+                // Of the tenth byte one bit belongs to the number: any other is the generated decoder's to judge.
+                return (position + 1 < LONGEST || *byte == 1).then_some(number);
             }
         }
         None
@@ -100,15 +127,16 @@ impl<'a> Bytes<'a> {
     }
 
     fn eight(&mut self) -> Option<u64> {
-        let (bytes, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
+        let bytes = self.all.get(self.at..)?.first_chunk()?;
+        self.at += 8;
         Some(u64::from_le_bytes(*bytes))
     }
 
-    fn part(&mut self) -> Option<&'a [u8]> {
+    fn part(&mut self) -> Option<Range<usize>> {
         let length = usize::try_from(self.number()?).ok()?;
-        let (part, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
+        let end = self.at.checked_add(length).filter(|end| *end <= self.all.len())?;
+        let part = self.at..end;
+        self.at = end;
         Some(part)
     }
 }

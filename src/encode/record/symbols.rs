@@ -27,7 +27,7 @@ impl<'a> Symbols<'a> {
         let next = count(self.numbers.len());
         let number = *self.numbers.entry(text).or_insert(next);
         if number == next {
-            wire::text(&mut self.bytes, 2, text);
+            wire::text(&mut self.bytes, 2, text.as_bytes());
         }
         number
     }
@@ -35,7 +35,8 @@ impl<'a> Symbols<'a> {
     /// The number of the text at this place of a series.
     pub(super) fn number_at(&mut self, place: usize, text: &'a str) -> u32 {
         match self.before.get(place) {
-            Some((before, number)) if *before == text => return *number,
+            // Mostly the very same text, whose bytes need no look.
+            Some((before, number)) if std::ptr::eq(*before, text) || *before == text => return *number,
             _ => {}
         }
         let number = self.number(text);

@@ -1,12 +1,11 @@
 //! Which families' type and help the receiver of 1.0 has heard lately (2.0 carries them in each series).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::config::MetadataSettings;
-use crate::encode::record::is_described;
+use crate::encode::record::Flat;
 use crate::encode::rw1::Metadata;
-use crate::pb::record::Record;
 use crate::sample::Millis;
 
 #[derive(Debug)]
@@ -23,12 +22,12 @@ impl Described {
     /// Whether a request with these series is to carry metadata: a family of theirs is due.
     ///
     /// By families, since a cycle of many samples makes several records, each with some of them.
-    pub(super) fn due(&self, record: &Record, range: Range<usize>, now: Millis) -> Metadata {
+    pub(super) fn due(&self, record: &Flat, range: Range<usize>, now: Millis) -> Metadata {
         let is_due = |name: &str| match self.heard.get(name) {
             None => true,
             Some(at) => now < *at || now.since(*at) >= self.settings.every,
         };
-        if self.settings.send && names(record, range).into_iter().any(is_due) {
+        if self.settings.send && record.described(range).into_iter().any(is_due) {
             Metadata::With
         } else {
             Metadata::Without
@@ -36,8 +35,8 @@ impl Described {
     }
 
     /// A request with these series and metadata was taken; how many families it described.
-    pub(super) fn sent(&mut self, record: &Record, range: Range<usize>, now: Millis) -> usize {
-        let names = names(record, range);
+    pub(super) fn sent(&mut self, record: &Flat, range: Range<usize>, now: Millis) -> usize {
+        let names = record.described(range);
         for name in &names {
             self.heard.insert((*name).to_owned(), now);
         }
@@ -45,30 +44,21 @@ impl Described {
     }
 }
 
-fn names(record: &Record, range: Range<usize>) -> BTreeSet<&str> {
-    let numbers: BTreeSet<u32> =
-        record.series.get(range).unwrap_or_default().iter().map(|series| series.family).collect();
-    let name = |number: u32| {
-        let family = record.families.get(number as usize).filter(|family| is_described(family))?;
-        record.symbols.get(family.name_ref as usize).map(String::as_str)
-    };
-    numbers.into_iter().filter_map(name).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::encode::record::{Identity, cut, decode};
+    use crate::encode::record::{Identity, cut};
     use crate::sample::{
         Batch, Ended, Family, Kind, Labels, MetricName, Role, Scope, Series, SeriesId, Source, Value,
     };
 
-    fn record(families: Vec<Family>, ended: &[Ended]) -> Record {
+    fn record(families: Vec<Family>, ended: &[Ended]) -> Flat {
         let batch = Batch::new(Source::Own, Millis(1), Scope::Whole, families).unwrap();
         let identity = Identity { job: "balena".into(), instance: "test".into() };
-        decode(&cut(&batch, ended, &identity, 10)[0].bytes).unwrap()
+        let [record] = &cut(&batch, ended, &identity, 10)[..] else { panic!("one record") };
+        Flat::read(record.bytes.as_slice().into()).unwrap()
     }
 
     #[test]

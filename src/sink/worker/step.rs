@@ -9,10 +9,9 @@ use reqwest::Method;
 use super::Worker;
 use super::answer::Heard;
 use super::lane::{Lane, Next};
-use crate::encode::record;
+use crate::encode::record::Flat;
 use crate::encode::rw1::Metadata;
 use crate::http::{HttpError, Request};
-use crate::pb::record::Record;
 use crate::queue::{self, Done, Position, QueueError, Refused};
 use crate::sample::Millis;
 use crate::sink::remote_write::{self, Protocol, Reason, Verdict};
@@ -41,7 +40,7 @@ pub(super) enum Step {
 pub(super) struct Loaded {
     lane: Lane,
     number: u64,
-    record: Record,
+    record: Flat,
 }
 
 /// What is answered for and not yet written down: nothing else is done before it is.
@@ -124,13 +123,13 @@ impl Worker {
         at: Position,
         end: usize,
         source: &queue::Record,
-    ) -> Result<(Record, Range<usize>, Protocol, Metadata, Vec<u8>), String> {
+    ) -> Result<(Flat, Range<usize>, Protocol, Metadata, Vec<u8>), String> {
         let record = match self.loaded.take() {
             Some(loaded) if loaded.lane == self.lane && loaded.number == at.record => loaded.record,
             _ => {
                 self.attempt = 0;
-                let record = record::decode(&source.bytes).map_err(|error| error.to_string())?;
-                if record.series.len() != source.samples {
+                let record = Flat::read(source.bytes.clone()).map_err(|error| error.to_string())?;
+                if record.series_count() != source.samples {
                     return Err("the record is damaged: it does not hold the samples that it should".into());
                 }
                 record
@@ -182,7 +181,7 @@ impl Worker {
         Ok(Heard::of(&self.client, answer, self.clock.now()).await)
     }
 
-    fn settle(&mut self, record: &Record, sent: Sent, heard: Heard) -> Step {
+    fn settle(&mut self, record: &Flat, sent: Sent, heard: Heard) -> Step {
         let trial = self.dialect.is_trial();
         let asked = self.dialect.asked(sent.range.len());
         let mut verdict = remote_write::judge(&asked, &heard.reply());
@@ -225,7 +224,7 @@ impl Worker {
         }
     }
 
-    fn delivered(&mut self, record: &Record, sent: Sent, heard: &Heard, trial: bool) -> Step {
+    fn delivered(&mut self, record: &Flat, sent: Sent, heard: &Heard, trial: bool) -> Step {
         let now = self.clock.now();
         if trial {
             self.telemetry
@@ -243,22 +242,21 @@ impl Worker {
     }
 
     /// Reports samples that the receiver has.
-    fn took(&mut self, record: &Record, sent: &Sent, code: u16, samples: usize, written: Option<u64>) {
-        let all = record.series.get(sent.range.clone()).unwrap_or_default();
+    fn took(&mut self, record: &Flat, sent: &Sent, code: u16, samples: usize, written: Option<u64>) {
         let delivery = Delivery {
             samples,
             bytes: sent.bytes,
             protocol: sent.protocol.as_str(),
             code,
             at: self.clock.now(),
-            newest: all.iter().map(|series| Millis(series.timestamp)).max(),
+            newest: record.newest(sent.range.clone()).map(Millis),
             written,
         };
         self.telemetry.delivered(&self.sink, &delivery);
         self.tally.delivered += samples as u64;
     }
 
-    fn refuse(&mut self, record: &Record, sent: Sent, reason: Reason, heard: &Heard) -> Step {
+    fn refuse(&mut self, record: &Flat, sent: Sent, reason: Reason, heard: &Heard) -> Step {
         let mut why = heard.why();
         if let Some(explanation) = reason.explanation()
             && !self.explained.contains(&reason)

@@ -1,0 +1,86 @@
+//! Ten days without a receiver, and then the release binary with it: how fast the backlog goes, what it
+//! costs, and that memory does not grow with it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use fleetpush::queue::{Appended, Queue};
+use fleetpush::sample::SeriesSet;
+
+use super::peer::{Peer, TOKEN};
+use super::{Row, cpu, enqueue, runtime, shapes};
+
+/// A cycle each minute for ten days.
+const CYCLES: usize = 14_400;
+const FLEETS: usize = 72;
+/// So many cycles in one transaction: how it was filled is not what is measured.
+const AT_ONCE: usize = 100;
+const SIZE: u64 = 4 << 30;
+const AGE: Duration = Duration::from_secs(30 * 86_400);
+
+/// What draining the backlog takes.
+pub fn rows(binary: &Path) -> Vec<Row> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let this = std::env::current_exe().expect("the path of this program");
+    let status = Command::new(this).arg("fill").arg(folder.path()).stdin(Stdio::null()).status();
+    assert!(status.expect("this program starts again").success());
+    let (api, mut receiver) = (Peer::api(1, 1, Duration::ZERO), Peer::receiver());
+    let before = cpu::children();
+    let started = Instant::now();
+    let mut child = Command::new(binary)
+        .args(["once", "--once.deadline", "10m"])
+        .env_clear()
+        .env("BALENA_TOKEN", TOKEN)
+        .env("BALENA_API_URL", &api.url)
+        .env("REMOTE_WRITE_URL", &receiver.url)
+        .env("FLEETPUSH_QUEUE_DIR", folder.path())
+        .env("FLEETPUSH_QUEUE_MAX_SIZE", "4GiB")
+        .env("FLEETPUSH_QUEUE_MAX_AGE", "30d")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the release binary was built before");
+    let mut peak = 0.0_f64;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("it is ours") {
+            break status;
+        }
+        peak = peak.max(cpu::peak_mib(child.id()).unwrap_or(0.0));
+        sleep(Duration::from_millis(50));
+    };
+    assert!(status.success(), "once: {status}");
+    let (took, used) = (started.elapsed(), cpu::children() - before);
+    let samples = receiver.taken().samples as f64;
+    assert!(samples >= (CYCLES * FLEETS * shapes::SERIES_A_FLEET) as f64, "{samples} samples arrived");
+    let what = format!("drain {:.1} million samples in {CYCLES} records", samples / 1e6);
+    vec![
+        Row::new(format!("{what}, samples a second"), format!("{:.0}", samples / took.as_secs_f64()), ""),
+        Row::new(
+            format!("{what}, CPU a million samples"),
+            format!("{:.3} s", used.as_secs_f64() * 1e6 / samples),
+            "",
+        ),
+        Row::new(format!("{what}, peak memory"), format!("{peak:.1} MiB"), "≤ 40 MiB").within(peak, 40.0),
+    ]
+}
+
+/// Fills the queue in a folder, for the endpoint that the variables name.
+pub fn fill(arguments: &[String]) {
+    let batch = shapes::fleets(FLEETS);
+    let queue = Queue::open(arguments[0].clone().into(), SIZE, AGE).expect("an empty folder can be used");
+    let runtime = runtime();
+    runtime.block_on(queue.register("env")).expect("the store is open");
+    // The last one lies a minute in the past.
+    let start = -60 * CYCLES as i64;
+    let mut known = SeriesSet::default();
+    for first in (0..CYCLES).step_by(AT_ONCE) {
+        let cycles = first..CYCLES.min(first + AT_ONCE);
+        let mut entries = cycles.map(|number| enqueue::entry(&batch, &mut known, start + 60 * number as i64));
+        let mut all = entries.next().expect("a cycle");
+        all.records.extend(entries.flat_map(|entry| entry.records));
+        assert_eq!(runtime.block_on(queue.append(all)), Appended::default(), "the queue has room");
+    }
+}
