@@ -2,16 +2,20 @@
 //! a gap for each of the others, which its readers count. The damaged file is only read.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use redb::{Builder, Key, ReadOnlyDatabase, ReadableDatabase, ReadableTable, TableDefinition, Value};
 
 use super::error::StoreError;
-use super::store::{CURSORS, HEADS, KEPT, META, RECORDS, STATES, Store, sealed, unsealed};
+use super::store::{CURSORS, HEADS, KEPT, META, RECORDS, STATES, Store, named, sealed, unsealed};
 
 /// Records that are copied in one transaction.
 const AT_ONCE: usize = 64;
+
+/// No record takes fewer bytes of the file.
+const SHORTEST: u64 = 32;
 
 /// How many records were saved, and how many were not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,24 +30,27 @@ pub(super) fn copy(from: &Path, into: &mut Store) -> Result<Option<Saved>, Store
     let opened = catch_unwind(|| Builder::new().set_cache_size(super::store::CACHE).open_read_only(from));
     let Ok(Ok(old)) = opened else { return Ok(None) };
     let first = rows(&old, META, |key: &str, value| (key == "first").then_some(((), value)));
-    let heads = rows(&old, HEADS, |number, head| Some((number, head)));
+    let mut heads = rows(&old, HEADS, |number, head| Some((number, head)));
+    let most = std::fs::metadata(from).map_or(0, |file| file.len() / SHORTEST);
+    keep_neighbours(&mut heads, most);
     let cursors = rows(&old, CURSORS, |name: &str, at| Some((name.to_owned(), at)));
     let kept = rows(&old, KEPT, |name: &str, ranges| Some((name.to_owned(), ranges)));
     let states = rows(&old, STATES, |name: &str, state: &[u8]| Some((name.to_owned(), state.to_vec())));
-    let Some((first, end)) = first.get(&()).copied().zip(heads.keys().next_back().map(|last| last + 1))
-    else {
-        return Ok(None);
-    };
+    let ends = heads.keys().next().copied().zip(heads.keys().next_back().map(|last| last + 1));
+    let Some((first, (begin, end))) = first.get(&()).copied().zip(ends) else { return Ok(None) };
+    let first = if begin.saturating_sub(first) > most { begin } else { first };
     let mut saved = Saved::default();
     let held: Vec<u64> = heads.keys().copied().filter(|number| *number < first).collect();
     let numbers: Vec<u64> = held.into_iter().chain(first..end).collect();
     for some in numbers.chunks(AT_ONCE) {
         let txn = into.db().begin_write()?;
         for number in some {
-            txn.open_table(HEADS)?.insert(number, heads.get(number).copied().unwrap_or_default())?;
-            match catch_unwind(AssertUnwindSafe(|| record(&old, *number))).ok().flatten() {
+            let head = heads.get(number).copied().unwrap_or_default();
+            let named = named(*number, head);
+            txn.open_table(HEADS)?.insert(number, head)?;
+            match catch_unwind(AssertUnwindSafe(|| record(&old, *number, &named))).ok().flatten() {
                 Some(bytes) => {
-                    txn.open_table(RECORDS)?.insert(number, sealed(*number, &bytes).as_slice())?;
+                    txn.open_table(RECORDS)?.insert(number, sealed(&named, &bytes).as_slice())?;
                     saved.records += 1;
                 }
                 None => saved.lost += 1,
@@ -69,6 +76,27 @@ pub(super) fn copy(from: &Path, into: &mut Store) -> Result<Option<Saved>, Store
     Ok(Some(saved))
 }
 
+/// Takes out the numbers that lie further from the others than the file has room for records: they were
+/// altered, and the gaps that they make would be counted one by one.
+fn keep_neighbours<A>(heads: &mut BTreeMap<u64, A>, most: u64) {
+    let mut groups: Vec<RangeInclusive<u64>> = Vec::new();
+    let mut sizes: Vec<usize> = Vec::new();
+    for number in heads.keys().copied() {
+        match (groups.last_mut(), sizes.last_mut()) {
+            (Some(group), Some(size)) if number - group.end() <= most => {
+                *group = *group.start()..=number;
+                *size += 1;
+            }
+            _ => {
+                groups.push(number..=number);
+                sizes.push(1);
+            }
+        }
+    }
+    let largest = groups.into_iter().zip(sizes).max_by_key(|(_, size)| *size);
+    heads.retain(|number, _| largest.as_ref().is_some_and(|(group, _)| group.contains(number)));
+}
+
 /// The rows of a table up to the first that cannot be read.
 fn rows<K: Key, V: Value, A: Ord, B>(
     old: &ReadOnlyDatabase,
@@ -89,9 +117,28 @@ fn rows<K: Key, V: Value, A: Ord, B>(
     all
 }
 
-fn record(old: &ReadOnlyDatabase, number: u64) -> Option<Vec<u8>> {
+fn record(old: &ReadOnlyDatabase, number: u64, named: &[u64]) -> Option<Vec<u8>> {
     let txn = old.begin_read().ok()?;
     let table = txn.open_table(RECORDS).ok()?;
     let value = table.get(number).ok()??;
-    unsealed(number, value.value()).map(<[u8]>::to_vec)
+    unsealed(named, value.value()).map(<[u8]>::to_vec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_was_altered_makes_no_gap_of_billions() {
+        let of = |numbers: &[u64]| numbers.iter().map(|number| (*number, ())).collect::<BTreeMap<_, _>>();
+        for altered in [3 | 1 << 32, u64::MAX, 2_000] {
+            let mut heads = of(&[7, 8, 10, altered]);
+            keep_neighbours(&mut heads, 1_000);
+            assert_eq!(heads, of(&[7, 8, 10]));
+        }
+        let mut heads = of(&[0, 5_000, 5_001]);
+        keep_neighbours(&mut heads, 1_000);
+        assert_eq!(heads, of(&[5_000, 5_001]));
+        keep_neighbours(&mut BTreeMap::<u64, ()>::new(), 0);
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `records` | number | CRC-32 of number and bytes (4, little endian), then the bytes |
+//! | `records` | number | CRC-32 of number, head and bytes (4, little endian), then the bytes |
 //! | `heads` | number | samples, oldest millisecond, length |
 //! | `cursors` | endpoint | record, sample |
 //! | `kept` | source | two ranges of record numbers: see [`Kept`] |
@@ -176,7 +176,8 @@ impl Store {
         let txn = self.db.begin_read()?;
         let table = txn.open_table(RECORDS)?;
         let value = table.get(number)?;
-        let bytes = value.as_ref().and_then(|value| unsealed(number, value.value()));
+        let named = named(number, (head.samples, head.oldest_ms, head.bytes));
+        let bytes = value.as_ref().and_then(|value| unsealed(&named, value.value()));
         Ok(bytes.map(|bytes| Record {
             bytes: bytes.into(),
             samples: usize::try_from(head.samples).unwrap_or(usize::MAX),
@@ -191,7 +192,7 @@ impl Store {
         let mut all = Vec::new();
         for row in table.iter()? {
             let (number, bytes) = row?;
-            let found = unsealed(number.value(), bytes.value()).and_then(refused::decode);
+            let found = unsealed(&[number.value()], bytes.value()).and_then(refused::decode);
             all.extend(found.filter(|one| one.endpoint == endpoint));
         }
         Ok(all)
@@ -207,8 +208,8 @@ impl Store {
                 let (mut records, mut heads) = (txn.open_table(RECORDS)?, txn.open_table(HEADS)?);
                 for (number, record) in (self.index.end()..).zip(&change.new) {
                     let mut place = records.insert_reserve(number, record.bytes.len() + SUM)?;
-                    seal(number, &record.bytes, place.as_mut());
                     let head = (record.samples as u64, record.oldest_ms, record.bytes.len() as u64);
+                    seal(&named(number, head), &record.bytes, place.as_mut());
                     heads.insert(number, head)?;
                 }
                 for number in &change.freed {
@@ -245,7 +246,7 @@ impl Store {
                 let mut shelved = txn.open_table(REFUSED)?;
                 let bytes = refused::encode(refused);
                 let number = shelf.next();
-                shelved.insert(number, sealed(number, &bytes).as_slice())?;
+                shelved.insert(number, sealed(&[number], &bytes).as_slice())?;
                 for number in shelf.add(number, bytes.len()) {
                     shelf.remove(number);
                     shelved.remove(number)?;
@@ -304,28 +305,35 @@ fn read(db: &Database) -> Result<(Index, States, Shelf), StoreError> {
     Ok((index, states, shelf))
 }
 
-/// Bytes with their checksum before them. The number is part of it: a record in another's place is damaged.
-pub(super) fn sealed(number: u64, bytes: &[u8]) -> Vec<u8> {
+/// What a record's checksum covers beside its bytes: in another's place, or under another head, it is damaged.
+pub(super) fn named(number: u64, (samples, oldest_ms, bytes): (u64, i64, u64)) -> [u64; 4] {
+    [number, samples, oldest_ms.cast_unsigned(), bytes]
+}
+
+/// Bytes with their checksum, and that of what they are named by, before them.
+pub(super) fn sealed(named: &[u64], bytes: &[u8]) -> Vec<u8> {
     let mut all = vec![0; bytes.len() + SUM];
-    seal(number, bytes, &mut all);
+    seal(named, bytes, &mut all);
     all
 }
 
 /// The same into a place of just this length.
-fn seal(number: u64, bytes: &[u8], place: &mut [u8]) {
+fn seal(named: &[u64], bytes: &[u8], place: &mut [u8]) {
     let (sum, rest) = place.split_at_mut(SUM);
-    sum.copy_from_slice(&checksum(number, bytes).to_le_bytes());
+    sum.copy_from_slice(&checksum(named, bytes).to_le_bytes());
     rest.copy_from_slice(bytes);
 }
 
-pub(super) fn unsealed(number: u64, all: &[u8]) -> Option<&[u8]> {
+pub(super) fn unsealed<'a>(named: &[u64], all: &'a [u8]) -> Option<&'a [u8]> {
     let (sum, bytes) = all.split_first_chunk::<SUM>()?;
-    (u32::from_le_bytes(*sum) == checksum(number, bytes)).then_some(bytes)
+    (u32::from_le_bytes(*sum) == checksum(named, bytes)).then_some(bytes)
 }
 
-fn checksum(number: u64, bytes: &[u8]) -> u32 {
+fn checksum(named: &[u64], bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&number.to_le_bytes());
+    for number in named {
+        hasher.update(&number.to_le_bytes());
+    }
     hasher.update(bytes);
     hasher.finalize()
 }
