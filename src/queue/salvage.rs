@@ -2,6 +2,7 @@
 //! a gap for each of the others, which its readers count. The damaged file is only read.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -9,10 +10,13 @@ use redb::{Builder, Key, ReadOnlyDatabase, ReadableDatabase, ReadableTable, Tabl
 
 use super::error::StoreError;
 use super::store::Store;
-use super::tables::{BLOBS, CURSORS, HEADS, KEPT, META, RECORDS, REFUSED, STATES, sealed, unsealed};
+use super::tables::{BLOBS, CURSORS, HEADS, KEPT, META, RECORDS, REFUSED, STATES, named, sealed, unsealed};
 
 /// Records that are copied in one transaction.
 const AT_ONCE: usize = 64;
+
+/// No record takes fewer bytes of the file.
+const SHORTEST: u64 = 32;
 
 /// How many records were saved, and how many were not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,10 +37,12 @@ pub(super) fn copy(from: &Path, into: &mut Store) -> Result<Option<Saved>, Store
     for some in numbers.chunks(AT_ONCE) {
         let txn = into.db().begin_write()?;
         for number in some {
-            txn.open_table(HEADS)?.insert(number, heads.get(number).copied().unwrap_or_default())?;
-            match record(&old, *number) {
+            let head = heads.get(number).copied().unwrap_or_default();
+            let named = named(*number, head);
+            txn.open_table(HEADS)?.insert(number, head)?;
+            match record(&old, *number, &named) {
                 Some(bytes) => {
-                    txn.open_table(RECORDS)?.insert(number, sealed(*number, &bytes).as_slice())?;
+                    txn.open_table(RECORDS)?.insert(number, sealed(&named, &bytes).as_slice())?;
                     saved.records += 1;
                 }
                 None => saved.lost += 1,
@@ -69,8 +75,10 @@ pub(super) fn copy(from: &Path, into: &mut Store) -> Result<Option<Saved>, Store
 
 /// How many records can be read of the file at `from`, and how many cannot.
 pub(super) fn survey(from: &Path) -> Option<(usize, usize)> {
-    let Numbered { old, numbers, .. } = numbered(from)?;
-    let readable = numbers.iter().filter(|number| record(&old, **number).is_some()).count();
+    let Numbered { old, heads, numbers, .. } = numbered(from)?;
+    let named = |number: u64| named(number, heads.get(&number).copied().unwrap_or_default());
+    let is_readable = |number: &u64| record(&old, *number, &named(*number)).is_some();
+    let readable = numbers.iter().filter(|number| is_readable(number)).count();
     close(old);
     Some((readable, numbers.len() - readable))
 }
@@ -88,8 +96,12 @@ fn numbered(from: &Path) -> Option<Numbered> {
     let opened = catch_unwind(|| Builder::new().set_cache_size(super::store::CACHE).open_read_only(from));
     let Ok(Ok(old)) = opened else { return None };
     let first = rows(&old, META, |key: &str, value| (key == "first").then_some(((), value)));
-    let heads = rows(&old, HEADS, |number, head| Some((number, head)));
-    let (first, end) = first.get(&()).copied().zip(heads.keys().next_back().map(|last| last + 1))?;
+    let mut heads = rows(&old, HEADS, |number, head| Some((number, head)));
+    let most = std::fs::metadata(from).map_or(0, |file| file.len() / SHORTEST);
+    keep_neighbours(&mut heads, most);
+    let (begin, end) = heads.keys().next().copied().zip(heads.keys().next_back().map(|last| last + 1))?;
+    let first = first.get(&()).copied()?;
+    let first = if begin.saturating_sub(first) > most { begin } else { first };
     let held: Vec<u64> = heads.keys().copied().filter(|number| *number < first).collect();
     let numbers = held.into_iter().chain(first..end).collect();
     Some(Numbered { old, first, heads, numbers })
@@ -98,6 +110,27 @@ fn numbered(from: &Path) -> Option<Numbered> {
 /// What is closed while it is damaged may panic as well.
 fn close(old: ReadOnlyDatabase) {
     catch_unwind(AssertUnwindSafe(|| drop(old))).unwrap_or_default();
+}
+
+/// Takes out the numbers that lie further from the others than the file has room for records: they were
+/// altered, and the gaps that they make would be counted one by one.
+fn keep_neighbours<A>(heads: &mut BTreeMap<u64, A>, most: u64) {
+    let mut groups: Vec<RangeInclusive<u64>> = Vec::new();
+    let mut sizes: Vec<usize> = Vec::new();
+    for number in heads.keys().copied() {
+        match (groups.last_mut(), sizes.last_mut()) {
+            (Some(group), Some(size)) if number - group.end() <= most => {
+                *group = *group.start()..=number;
+                *size += 1;
+            }
+            _ => {
+                groups.push(number..=number);
+                sizes.push(1);
+            }
+        }
+    }
+    let largest = groups.into_iter().zip(sizes).max_by_key(|(_, size)| *size);
+    heads.retain(|number, _| largest.as_ref().is_some_and(|(group, _)| group.contains(number)));
 }
 
 /// The rows of a table up to the first that cannot be read.
@@ -120,12 +153,31 @@ fn rows<K: Key, V: Value, A: Ord, B>(
     all
 }
 
-fn record(old: &ReadOnlyDatabase, number: u64) -> Option<Vec<u8>> {
+fn record(old: &ReadOnlyDatabase, number: u64, named: &[u64]) -> Option<Vec<u8>> {
     let read = || {
         let txn = old.begin_read().ok()?;
         let table = txn.open_table(RECORDS).ok()?;
         let value = table.get(number).ok()??;
-        unsealed(number, value.value()).map(<[u8]>::to_vec)
+        unsealed(named, value.value()).map(<[u8]>::to_vec)
     };
     catch_unwind(AssertUnwindSafe(read)).ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_was_altered_makes_no_gap_of_billions() {
+        let of = |numbers: &[u64]| numbers.iter().map(|number| (*number, ())).collect::<BTreeMap<_, _>>();
+        for altered in [3 | 1 << 32, u64::MAX, 2_000] {
+            let mut heads = of(&[7, 8, 10, altered]);
+            keep_neighbours(&mut heads, 1_000);
+            assert_eq!(heads, of(&[7, 8, 10]));
+        }
+        let mut heads = of(&[0, 5_000, 5_001]);
+        keep_neighbours(&mut heads, 1_000);
+        assert_eq!(heads, of(&[5_000, 5_001]));
+        keep_neighbours(&mut BTreeMap::<u64, ()>::new(), 0);
+    }
 }

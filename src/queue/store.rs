@@ -10,8 +10,8 @@ use super::error::StoreError;
 use super::index::{Bounds, Change, Index};
 use super::refused::{self, Moves, Shelf};
 use super::tables::{
-    BLOBS, CURSORS, HEADS, KEPT, META, RECORDS, REFUSED, STATES, SUM, States, make, read, seal, shelve,
-    unsealed,
+    BLOBS, CURSORS, HEADS, KEPT, META, RECORDS, REFUSED, STATES, SUM, States, make, named, read, seal,
+    shelve, unsealed,
 };
 use super::{Again, Aside, Discarded, Dropped, Entry, Position, Record, Refused, Start};
 
@@ -214,7 +214,7 @@ impl Store {
     pub(super) fn shelved_at(&self, number: u64) -> Result<Option<Refused>, StoreError> {
         let txn = self.db.begin_read()?;
         let found = txn.open_table(REFUSED)?.get(number)?;
-        Ok(found.and_then(|bytes| unsealed(number, bytes.value()).and_then(refused::decode)))
+        Ok(found.and_then(|bytes| unsealed(&[number], bytes.value()).and_then(refused::decode)))
     }
 
     /// Reads a record; nothing where its bytes are not those that were written.
@@ -223,7 +223,8 @@ impl Store {
         let txn = self.db.begin_read()?;
         let table = txn.open_table(RECORDS)?;
         let value = table.get(number)?;
-        let bytes = value.as_ref().and_then(|value| unsealed(number, value.value()));
+        let named = named(number, (head.samples, head.oldest_ms, head.bytes));
+        let bytes = value.as_ref().and_then(|value| unsealed(&named, value.value()));
         Ok(bytes.map(|bytes| Record {
             bytes: bytes.into(),
             samples: usize::try_from(head.samples).unwrap_or(usize::MAX),
@@ -238,7 +239,7 @@ impl Store {
         let mut all = Vec::new();
         for row in table.iter()? {
             let (number, bytes) = row?;
-            let found = unsealed(number.value(), bytes.value()).and_then(refused::decode);
+            let found = unsealed(&[number.value()], bytes.value()).and_then(refused::decode);
             all.extend(found.filter(|one| one.endpoint == endpoint));
         }
         Ok(all)
@@ -253,8 +254,8 @@ impl Store {
                 let (mut records, mut heads) = (txn.open_table(RECORDS)?, txn.open_table(HEADS)?);
                 for (number, record) in (self.index.end()..).zip(&change.new) {
                     let mut place = records.insert_reserve(number, record.bytes.len() + SUM)?;
-                    seal(number, &record.bytes, place.as_mut());
                     let head = (record.samples as u64, record.oldest_ms, record.bytes.len() as u64);
+                    seal(&named(number, head), &record.bytes, place.as_mut());
                     heads.insert(number, head)?;
                 }
                 for number in &change.freed {

@@ -2,7 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `records` | number | CRC-32 of number and bytes (4, little endian), then the bytes |
+//! | `records` | number | CRC-32 of number, head and bytes (4, little endian), then the bytes |
 //! | `heads` | number | samples, oldest millisecond, length |
 //! | `cursors` | endpoint | record, sample |
 //! | `kept` | source | two ranges of record numbers: see [`Kept`] |
@@ -71,7 +71,7 @@ pub(super) fn shelve(txn: &WriteTransaction, moves: &Moves) -> Result<(), StoreE
     }
     let (mut shelf, mut again) = (txn.open_table(REFUSED)?, txn.open_table(AGAIN)?);
     for (number, refused) in &moves.put {
-        shelf.insert(number, sealed(*number, &refused::encode(refused)).as_slice())?;
+        shelf.insert(number, sealed(&[*number], &refused::encode(refused)).as_slice())?;
     }
     for number in &moves.gone {
         shelf.remove(number)?;
@@ -116,7 +116,7 @@ pub(super) fn read(db: &Database) -> Result<(Index, States, Shelf), StoreError> 
     for row in txn.open_table(REFUSED)?.iter()? {
         let (number, bytes) = row?;
         // One that was altered on the disk is never sent again, and stays for whoever looks.
-        match unsealed(number.value(), bytes.value()).and_then(refused::decode) {
+        match unsealed(&[number.value()], bytes.value()).and_then(refused::decode) {
             Some(refused) => shelf.note(number.value(), &refused, again.get(number.value())?.is_some()),
             None => shelf.note_damaged(number.value()),
         }
@@ -126,28 +126,35 @@ pub(super) fn read(db: &Database) -> Result<(Index, States, Shelf), StoreError> 
     Ok((index, states, shelf))
 }
 
-/// Bytes with their checksum before them. The number is part of it: a record in another's place is damaged.
-pub(super) fn sealed(number: u64, bytes: &[u8]) -> Vec<u8> {
+/// What a record's checksum covers beside its bytes: in another's place, or under another head, it is damaged.
+pub(super) fn named(number: u64, (samples, oldest_ms, bytes): (u64, i64, u64)) -> [u64; 4] {
+    [number, samples, oldest_ms.cast_unsigned(), bytes]
+}
+
+/// Bytes with their checksum, and that of what they are named by, before them.
+pub(super) fn sealed(named: &[u64], bytes: &[u8]) -> Vec<u8> {
     let mut all = vec![0; bytes.len() + SUM];
-    seal(number, bytes, &mut all);
+    seal(named, bytes, &mut all);
     all
 }
 
 /// The same into a place of just this length.
-pub(super) fn seal(number: u64, bytes: &[u8], place: &mut [u8]) {
+pub(super) fn seal(named: &[u64], bytes: &[u8], place: &mut [u8]) {
     let (sum, rest) = place.split_at_mut(SUM);
-    sum.copy_from_slice(&checksum(number, bytes).to_le_bytes());
+    sum.copy_from_slice(&checksum(named, bytes).to_le_bytes());
     rest.copy_from_slice(bytes);
 }
 
-pub(super) fn unsealed(number: u64, all: &[u8]) -> Option<&[u8]> {
+pub(super) fn unsealed<'a>(named: &[u64], all: &'a [u8]) -> Option<&'a [u8]> {
     let (sum, bytes) = all.split_first_chunk::<SUM>()?;
-    (u32::from_le_bytes(*sum) == checksum(number, bytes)).then_some(bytes)
+    (u32::from_le_bytes(*sum) == checksum(named, bytes)).then_some(bytes)
 }
 
-fn checksum(number: u64, bytes: &[u8]) -> u32 {
+fn checksum(named: &[u64], bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&number.to_le_bytes());
+    for number in named {
+        hasher.update(&number.to_le_bytes());
+    }
     hasher.update(bytes);
     hasher.finalize()
 }
