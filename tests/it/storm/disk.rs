@@ -89,14 +89,15 @@ impl OnTmpfs {
         fs::remove_file(self.folder().join("filler")).expect("our own file");
     }
 
-    /// Mounts it again, `ro` or `rw`; a file system that is being written to refuses.
+    /// Mounts it again, `ro` or `rw`; a file system that is being written to refuses. With its source said,
+    /// `mount` does not repeat the old options, which a user namespace would refuse.
     fn remount(&self, how: &str) -> bool {
         let user = self.way.len() > 1;
         let more: &[&str] = if user { &["--user", "--preserve-credentials"] } else { &[] };
         let done = Command::new("nsenter")
             .args(["--target", &self.program.id().to_string(), "--mount"])
             .args(more)
-            .args(["mount", "-o", &format!("remount,{how}")])
+            .args(["mount", "-o", &format!("remount,{how}"), "tmpfs"])
             .arg(&self.mounted)
             .stderr(Stdio::null())
             .status();
