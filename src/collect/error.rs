@@ -17,7 +17,7 @@ pub enum CollectError {
         at: String,
     },
     /// 404.
-    #[error("{at} answered 404: check url (the API's own host, as https://api.example.com) and api_version")]
+    #[error("{at} answered 404: check url: the API's own host, as https://api.example.com")]
     NotFound {
         /// Where.
         at: String,
@@ -48,7 +48,7 @@ pub enum CollectError {
     },
     /// 5xx.
     #[error(
-        "{at} answered {status}: the API or a server before it has failed; if it stays so, try the other api_version"
+        "{at} answered {status}: the API or a server before it has failed; if it stays so, look at its log, or at the status page of balena"
     )]
     Server {
         /// The status.
@@ -57,7 +57,7 @@ pub enum CollectError {
         at: String,
     },
     /// Any other status.
-    #[error("{at} answered {status}: {words:?}; check that url and api_version name a balena API")]
+    #[error("{at} answered {status}: {words:?}; check that url names a balena API")]
     Refused {
         /// The status.
         status: u16,

@@ -74,13 +74,13 @@ async fn a_business_rule_is_shown_in_its_own_words() {
 #[tokio::test]
 async fn an_unknown_field_is_a_failure_of_the_server_that_is_not_tried_again() {
     let text = refused(status(500), CycleResult::ApiError, 1).await;
-    assert!(text.contains("500") && text.contains("api_version"), "{text}");
+    assert!(text.contains("500") && text.contains("status page of balena"), "{text}");
 }
 
 #[tokio::test]
 async fn an_unknown_version_or_path_points_to_the_settings() {
     let text = refused(status(404), CycleResult::ApiError, 1).await;
-    assert!(text.contains("url") && text.contains("api_version"), "{text}");
+    assert!(text.contains("url") && text.contains("own host"), "{text}");
 }
 
 #[tokio::test]
