@@ -14,6 +14,23 @@ use crate::servers::eventually;
 pub const LIMIT: Duration = Duration::from_secs(30);
 pub const TOKEN: &str = "simulated-token";
 
+/// Every command that can be typed; the empty one is `run`.
+pub const COMMANDS: [&[&str]; 13] = [
+    &[],
+    &["run"],
+    &["once"],
+    &["check"],
+    &["fleets"],
+    &["demo"],
+    &["pushgateway"],
+    &["pushgateway", "delete"],
+    &["queue"],
+    &["queue", "status"],
+    &["queue", "verify"],
+    &["queue", "drop"],
+    &["queue", "retry"],
+];
+
 /// A run of the binary.
 pub struct Program {
     child: Child,

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use self::echo::{Echo, Ill};
 use self::search::{Places, find, forms};
-use crate::program::{LIMIT, Program};
+use crate::program::{COMMANDS, LIMIT, Program};
 use crate::servers::eventually;
 use crate::tls::Authority;
 
@@ -291,16 +291,7 @@ async fn help_shows_nothing_of_the_environment() {
         .collect();
     let variables: Vec<(&str, &str)> =
         variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    for command in [
-        &[][..],
-        &["run"],
-        &["once"],
-        &["check"],
-        &["fleets"],
-        &["demo"],
-        &["pushgateway"],
-        &["pushgateway", "delete"],
-    ] {
+    for command in COMMANDS {
         for help in ["--help", "-h"] {
             let arguments = [command, &[help]].concat();
             let mut said = Vec::new();

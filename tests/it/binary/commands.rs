@@ -9,7 +9,7 @@ use fleetpush::demo::balena::{self, Device, Fleet, Simulation};
 use rstest::rstest;
 
 use super::{account, api, api_of, receiver, value};
-use crate::program::{LIMIT, Program, TOKEN, get};
+use crate::program::{COMMANDS, LIMIT, Program, TOKEN, get};
 use crate::servers::eventually;
 
 #[rstest]
@@ -135,17 +135,6 @@ async fn a_log_that_nobody_takes_ends_nothing() {
     child.wait().unwrap();
     assert!(delivered.is_ok() && alive);
 }
-
-const COMMANDS: [&[&str]; 8] = [
-    &[],
-    &["run"],
-    &["once"],
-    &["check"],
-    &["fleets"],
-    &["demo"],
-    &["pushgateway"],
-    &["pushgateway", "delete"],
-];
 
 #[tokio::test]
 async fn every_command_has_its_help_and_there_is_a_version() {
