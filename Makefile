@@ -11,9 +11,9 @@ TOOLS := target/tools
 CARGO_DENY := $(TOOLS)/cargo-deny-0.20.2/bin/cargo-deny
 CARGO_MACHETE := $(TOOLS)/cargo-machete-0.9.2/bin/cargo-machete
 
-.PHONY: test test-servers audit bench soak
+.PHONY: test test-servers test-tools audit bench soak
 
-test: test-servers
+test: test-servers test-tools
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked
@@ -21,6 +21,10 @@ test: test-servers
 # The real Prometheus, Pushgateway and VictoriaMetrics that the tests start, old and new: unpacked, never installed.
 test-servers:
 	@tests/servers/fetch.sh $(SERVERS)
+
+# What else the tests run: one script for each tool, which leaves it in the folder that it is given.
+test-tools:
+	@set -e; for script in $(wildcard tests/tools/*.sh); do $$script target/test-tools; done
 
 audit: $(CARGO_DENY) $(CARGO_MACHETE)
 	$(CARGO_DENY) --locked check licenses bans sources
