@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use error::StoreError;
 use keeper::Keeper;
 use place::Place;
-use store::{Progress, Store};
+use store::Store;
 pub use types::{
     Again, Appended, Aside, Bound, Discarded, Done, Dropped, Entry, LastSaid, OpenError, Peeked, Position,
     QueueError, Record, Refused, Scope, Start, Verified, View, Waiting,
@@ -143,30 +143,34 @@ impl Queue {
         done.unwrap_or_else(|trouble| Appended { dropped: Vec::new(), trouble: Some(trouble) })
     }
 
-    /// The oldest record that an endpoint has not acknowledged; none where it has all, or no cursor.
+    /// The oldest record that an endpoint has not acknowledged, and those behind it that are of the same tick,
+    /// so of other series: at most so many. None where it has all, or no cursor.
     ///
     /// # Errors
     /// [`QueueError`].
-    pub async fn peek(&self, endpoint: &str) -> Result<Option<Peeked>, QueueError> {
+    pub async fn peek(&self, endpoint: &str, most: usize) -> Result<Vec<Peeked>, QueueError> {
         let endpoint = endpoint.to_owned();
-        self.store(move |store| {
-            let Some(position) = store.index().cursor(&endpoint) else { return Ok(None) };
-            let Some(head) = store.index().head(position.record) else { return Ok(None) };
-            let samples = usize::try_from(head.samples).unwrap_or(usize::MAX);
-            Ok(Some(Peeked { position, samples, record: store.record(position.record)? }))
-        })
-        .await
+        self.look(move |store| store.peek(&endpoint, most)).await
     }
 
-    /// Moves an endpoint's cursor past what is done from `from` on, where it still stands there.
+    /// Moves an endpoint's cursor past what is done from `from` on, where it still stands there, and gives
+    /// what comes then as [`Queue::peek`] does.
     ///
     /// # Errors
-    /// [`QueueError`]: nothing was changed, and the same call is to be made again.
-    pub async fn acknowledge(&self, endpoint: &str, from: Position, done: Done) -> Result<(), QueueError> {
+    /// [`QueueError`]: the same call is to be made again, which does nothing twice.
+    pub async fn acknowledge(
+        &self,
+        endpoint: &str,
+        from: Position,
+        done: Done,
+        most: usize,
+    ) -> Result<Vec<Peeked>, QueueError> {
         let endpoint = endpoint.to_owned();
-        let Done { samples, refused, state } = done;
-        let progress = Progress { samples, refused, state };
-        self.store(move |store| store.acknowledge(&endpoint, from, &progress)).await
+        self.store(move |store| {
+            store.acknowledge(&endpoint, from, &done)?;
+            store.peek(&endpoint, most)
+        })
+        .await
     }
 
     /// Lets everything that was refused at an endpoint be sent again; says what there is.
@@ -186,7 +190,7 @@ impl Queue {
     /// [`QueueError`].
     pub async fn peek_again(&self, endpoint: &str) -> Result<Option<Again>, QueueError> {
         let endpoint = endpoint.to_owned();
-        self.store(move |store| store.next_again(&endpoint)).await
+        self.look(move |store| store.next_again(&endpoint)).await
     }
 
     /// What is done of a refused record that was sent again, from `from` on, where it still begins there:
@@ -195,9 +199,7 @@ impl Queue {
     /// # Errors
     /// [`QueueError`]: nothing was changed, and the same call is to be made again.
     pub async fn settle(&self, shelf: u64, from: Position, done: Done) -> Result<(), QueueError> {
-        let Done { samples, refused, state } = done;
-        let progress = Progress { samples, refused, state };
-        self.store(move |store| store.settle(shelf, from, &progress)).await
+        self.store(move |store| store.settle(shelf, from, &done)).await
     }
 
     /// Reads every record that is there now and holds it against its checksum and `is_whole`.
@@ -227,7 +229,7 @@ impl Queue {
     /// # Errors
     /// [`QueueError`].
     pub async fn counters(&self) -> Result<Option<Vec<u8>>, QueueError> {
-        self.store(|store| store.counters()).await
+        self.look(|store| store.counters()).await
     }
 
     /// Keeps what the program wants to go on counting from at its next start.
@@ -255,7 +257,7 @@ impl Queue {
     /// [`QueueError`].
     pub async fn state(&self, endpoint: &str) -> Result<Option<Vec<u8>>, QueueError> {
         let endpoint = endpoint.to_owned();
-        self.store(move |store| Ok(store.state(&endpoint).map(<[u8]>::to_vec))).await
+        self.look(move |store| Ok(store.state(&endpoint).map(<[u8]>::to_vec))).await
     }
 
     /// Keeps what a worker wants to find again.
@@ -273,7 +275,7 @@ impl Queue {
     /// [`QueueError`].
     pub async fn refused(&self, endpoint: &str) -> Result<Vec<Refused>, QueueError> {
         let endpoint = endpoint.to_owned();
-        self.store(move |store| store.refused(&endpoint)).await
+        self.look(move |store| store.refused(&endpoint)).await
     }
 
     /// From which records the series can be read that each source had when it last spoke.
@@ -318,6 +320,13 @@ impl Queue {
         self.appended.subscribe()
     }
 
+    async fn look<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        self.keeping(move |keeper| keeper.look(what)).await?
+    }
+
     async fn store<T: Send + 'static>(
         &self,
         what: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
@@ -334,8 +343,10 @@ impl Queue {
         let work = tokio::task::spawn_blocking(move || {
             let mut keeper = lock(&keeper);
             let done = what(&mut keeper);
-            let mut view = lock(&view);
-            *view = keeper.view(std::mem::take(&mut *view));
+            if keeper.take_changed() {
+                let mut view = lock(&view);
+                *view = keeper.view(std::mem::take(&mut *view));
+            }
             done
         });
         work.await.map_err(|_| QueueError::Stopping)

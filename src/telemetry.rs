@@ -232,8 +232,12 @@ impl Telemetry {
                 zero.add(sink.remote(), 0.0);
             }
             m.rw_pending.set(sink.remote(), 0.0);
-            m.rw_shards.set(sink.remote(), 1.0);
         }
+    }
+
+    /// So many requests to a remote-write endpoint may be in flight at once.
+    pub fn shards(&self, sink: &SinkName, most: usize) {
+        self.0.metrics.rw_shards.set(sink.remote(), most as f64);
     }
 
     /// A sink is no more; its metrics go with it.

@@ -44,6 +44,7 @@ fn deliver(batch: &Batch, message: ProtobufMessage) -> (f64, f64) {
         start: Start::Now,
         protobuf_message: message,
         max_samples_per_send: shapes::REQUEST,
+        max_shards: 4,
         retry: Retry { min: Duration::from_millis(30), max: Duration::from_secs(5) },
         metadata: MetadataSettings { send: true, every: Duration::from_secs(60) },
         http: shapes::http(),

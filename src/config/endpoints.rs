@@ -17,6 +17,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const MIN_BACKOFF: Duration = Duration::from_millis(500);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 const METADATA_EVERY: Duration = Duration::from_secs(60);
+/// Prometheus' own is 50, for a hundred times as many samples.
+const SHARDS: usize = 4;
+const MOST_SHARDS: usize = 64;
 const TENANT: &str = "X-Scope-OrgID";
 
 impl Resolver<'_> {
@@ -68,6 +71,7 @@ impl Resolver<'_> {
             headers: headers(block.headers.0)?,
             timeout: timeout.map_or(Ok(TIMEOUT), |timeout| timeout.duration())?,
         };
+        let max_shards = self.shards(block.queue_config.max_shards.as_ref())?;
         let (retry, max_samples_per_send) = self.queue_config(block.queue_config, max_samples)?;
         Ok(Endpoint {
             name: name.map_or_else(|| Ok(shown(&url)), |name| name.filled().map(Text::from))?,
@@ -78,6 +82,7 @@ impl Resolver<'_> {
             protobuf_message: message
                 .map_or(Ok(ProtobufMessage::Auto), |setting| protobuf_message(&setting))?,
             max_samples_per_send,
+            max_shards,
             retry,
             metadata: MetadataSettings {
                 send: send.map_or(Ok(true), |setting| setting.boolean())?,
@@ -102,10 +107,21 @@ impl Resolver<'_> {
             protobuf_message: get("PROTOBUF_MESSAGE")
                 .map_or(Ok(ProtobufMessage::Auto), |setting| protobuf_message(&setting))?,
             max_samples_per_send: max_samples,
+            max_shards: SHARDS,
             retry: Retry { min: MIN_BACKOFF, max: MAX_BACKOFF },
             metadata: MetadataSettings { send: true, every: METADATA_EVERY },
             http,
         })
+    }
+
+    fn shards(&mut self, setting: Option<&Setting>) -> Result<usize, ConfigError> {
+        let Some(setting) = setting else { return Ok(SHARDS) };
+        let wanted = setting.count()?;
+        if wanted > MOST_SHARDS {
+            self.warnings
+                .push(format!("{}: {wanted} is more than {MOST_SHARDS}, which are used", setting.place));
+        }
+        Ok(wanted.min(MOST_SHARDS))
     }
 
     fn queue_config(

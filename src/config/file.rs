@@ -94,6 +94,7 @@ blocks! {
     }
     QueueConfigBlock {
         max_samples_per_send: Typed,
+        max_shards: Typed,
         min_backoff: Typed,
         max_backoff: Typed,
     }

@@ -103,6 +103,8 @@ pub struct Endpoint {
     pub protobuf_message: ProtobufMessage,
     /// How many samples a request may hold; at most the queue's own number.
     pub max_samples_per_send: usize,
+    /// So many requests of one tick may be in flight at once, 1 to 64.
+    pub max_shards: usize,
     /// The delays between tries.
     pub retry: Retry,
     /// Metadata in remote write 1.0.

@@ -1,7 +1,7 @@
 //! What the store holds, mirrored in memory: heads of records, cursors, what each source last said. A wish
 //! goes in, a [`Change`] comes out; once it is committed it is applied. Pure: no disk, no clock.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -9,6 +9,9 @@ use super::{Bound, Dropped, Entry, Position, Record, Scope, Start, Waiting};
 
 /// So many records tell the rate.
 const RECENT: usize = 128;
+/// So many records that nobody needs any more are freed at once: one by one each acknowledgement would write
+/// the trees of the records anew, and not only that of the cursors.
+const FREED_AT_ONCE: usize = 32;
 
 /// What is known of a record without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +20,18 @@ pub(super) struct Head {
     pub(super) oldest_ms: i64,
     /// Its encoded length.
     pub(super) bytes: u64,
+    /// The first record of its entry: records of one tick have no series in common.
+    pub(super) tick: u64,
 }
 
 impl Head {
-    fn of(record: &Record) -> Self {
-        Head { samples: record.samples as u64, oldest_ms: record.oldest_ms, bytes: record.bytes.len() as u64 }
+    pub(super) fn of(record: &Record, tick: u64) -> Self {
+        Head {
+            samples: record.samples as u64,
+            oldest_ms: record.oldest_ms,
+            bytes: record.bytes.len() as u64,
+            tick,
+        }
     }
 
     /// What it takes in the file: a value has pages of its own, as many as the next power of two.
@@ -86,7 +96,8 @@ pub(super) struct Index {
     /// How many samples `heads` and all before them had.
     samples: u64,
     first: u64,
-    /// Records before `first` that are there since a source last spoke in them.
+    /// Records before `first` that are there since a source last spoke in them, or since they are not freed
+    /// yet.
     held: BTreeMap<u64, Head>,
     cursors: BTreeMap<String, Position>,
     kept: BTreeMap<String, Kept>,
@@ -97,13 +108,15 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// As a store says it; nothing where the heads have a gap, which no transaction leaves.
+    /// As a store says it; nothing where the heads have a gap, which no transaction leaves. Acknowledgements
+    /// move cursors and leave `first` where it was.
     pub(super) fn load(
         heads: impl Iterator<Item = (u64, Head)>,
         first: u64,
         cursors: BTreeMap<String, Position>,
         kept: BTreeMap<String, Kept>,
     ) -> Option<Self> {
+        let first = cursors.values().map(|at| at.record).min().map_or(first, |needed| needed.max(first));
         let mut index = Index { first, cursors, kept, ..Index::default() };
         for (number, head) in heads {
             index.cost += head.cost();
@@ -142,6 +155,12 @@ impl Index {
         self.cost
     }
 
+    /// Records before `first` that no source has last spoken in.
+    fn unneeded<'a>(&'a self, new: Option<(&'a str, &'a Kept)>) -> impl Iterator<Item = (u64, Head)> + 'a {
+        let held = self.held.iter().map(|(number, head)| (*number, *head));
+        held.filter(move |(number, _)| !self.is_kept(*number, new))
+    }
+
     pub(super) fn cursor(&self, endpoint: &str) -> Option<Position> {
         self.cursors.get(endpoint).copied()
     }
@@ -172,7 +191,8 @@ impl Index {
         let took_ms = u64::try_from(end.oldest_ms.checked_sub(begin.oldest_ms)?).ok().filter(|ms| *ms > 0)?;
         // The first one was there when the time began.
         let cost: u64 = self.recent.iter().skip(1).map(|head| head.cost()).sum();
-        let room = bounds.cost.saturating_sub(self.cost);
+        let unneeded: u64 = self.unneeded(None).map(|(_, head)| head.cost()).sum();
+        let room = bounds.cost.saturating_sub(self.cost - unneeded);
         Duration::try_from_secs_f64(room as f64 / cost as f64 * took_ms as f64 / 1000.0).ok()
     }
 
@@ -209,12 +229,15 @@ impl Index {
 
     /// An endpoint's cursor goes to the end, past everything that waits for it.
     pub(super) fn skip(&self, endpoint: &str) -> Change {
-        self.moved(endpoint, Position { record: self.end(), sample: 0 })
+        let mut change = self.moved(endpoint, Position { record: self.end(), sample: 0 });
+        change.freed = self.freed(change.first, None);
+        change
     }
 
-    /// Every record that is there.
+    /// Every record that is needed.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.held.keys().copied().chain(self.first..self.end())
+        let kept = self.held.keys().copied().filter(|number| self.is_kept(*number, None));
+        kept.chain(self.first..self.end())
     }
 
     /// Without an endpoint.
@@ -226,29 +249,37 @@ impl Index {
         change
     }
 
-    /// An endpoint has done `samples` samples from `from` on; nothing where it no longer stands there.
-    pub(super) fn acknowledge(&self, endpoint: &str, from: Position, samples: usize) -> Option<Change> {
+    /// An endpoint has done everything between two positions; nothing where it no longer stands at the first.
+    pub(super) fn acknowledge(&self, endpoint: &str, from: Position, to: Position) -> Option<Change> {
         // The record may have been dropped by a bound while its request was in flight.
-        let at = self.cursor(endpoint).filter(|at| *at == from)?;
-        let whole = self.head(at.record).map_or(0, |head| head.samples);
-        let sample = at.sample + samples;
-        let moved = if sample as u64 >= whole {
-            Position { record: at.record + 1, sample: 0 }
-        } else {
-            Position { sample, ..at }
-        };
-        Some(self.moved(endpoint, moved))
+        self.cursor(endpoint).filter(|at| *at == from)?;
+        let whole = self.head(to.record).map_or(0, |head| head.samples);
+        let is_done = to.sample as u64 >= whole;
+        let to = if is_done { Position { record: (to.record + 1).min(self.end()), sample: 0 } } else { to };
+        let mut change = self.moved(endpoint, to);
+        let freed = self.freed(change.first, None);
+        if freed.len() >= FREED_AT_ONCE {
+            change.freed = freed;
+        }
+        Some(change)
     }
 
+    /// Without freeing anything.
     fn moved(&self, endpoint: &str, to: Position) -> Change {
         let others = self.cursors.iter().filter(|(name, _)| *name != endpoint);
         let first = others.map(|(_, at)| at.record).chain([to.record]).min().unwrap_or(self.end());
-        Change {
-            cursors: BTreeMap::from([(endpoint.to_owned(), to)]),
-            first,
-            freed: self.freed(first, None),
-            ..Change::default()
-        }
+        Change { cursors: BTreeMap::from([(endpoint.to_owned(), to)]), first, ..Change::default() }
+    }
+
+    /// The record where an endpoint stands and those behind it that are of the same tick, at most so many.
+    pub(super) fn ahead(&self, endpoint: &str, most: usize) -> impl Iterator<Item = (Position, Head)> {
+        let at = self.cursor(endpoint).and_then(|at| Some((at, self.head(at.record)?)));
+        let tick = at.map(|(_, head)| head.tick);
+        let next = move |before: &(Position, Head)| {
+            let at = Position { record: before.0.record + 1, sample: 0 };
+            self.head(at.record).filter(|head| Some(head.tick) == tick).map(|head| (at, head))
+        };
+        std::iter::successors(at, next).take(most.max(1))
     }
 
     /// New records at the end; what the bounds do not allow goes, the oldest first.
@@ -260,7 +291,7 @@ impl Index {
             Scope::Whole => Kept { whole: new, also: 0..0 },
             Scope::Part => Kept { whole: old.whole, also: new },
         };
-        let heads: Vec<Head> = entry.records.iter().map(Head::of).collect();
+        let heads: Vec<Head> = entry.records.iter().map(|record| Head::of(record, self.end())).collect();
         let head = |number: u64| {
             let place = number.checked_sub(self.end()).and_then(|place| usize::try_from(place).ok());
             place.map_or_else(|| self.head(number), |place| heads.get(place).copied())
@@ -272,8 +303,7 @@ impl Index {
         let mut cost = self.cost + heads.iter().map(|head| head.cost()).sum::<u64>();
         // What is freed without any bound is no cost to anyone.
         let still_kept = |number: u64| self.is_kept(number, Some((&entry.source, &kept)));
-        cost -=
-            self.superseded(&entry.source, &kept).filter_map(|n| self.head(n)).map(Head::cost).sum::<u64>();
+        cost -= self.unneeded(Some((&entry.source, &kept))).map(|(_, head)| head.cost()).sum::<u64>();
         let mut first = self.first;
         let mut dropped = Vec::new();
         loop {
@@ -312,8 +342,9 @@ impl Index {
 
     /// Takes over what was committed.
     pub(super) fn apply(&mut self, change: Change) {
+        let tick = self.end();
         for record in &change.new {
-            let head = Head::of(record);
+            let head = Head::of(record, tick);
             self.cost += head.cost();
             self.newest_ms = self.newest_ms.max(Some(head.oldest_ms));
             self.push(head);
@@ -338,15 +369,7 @@ impl Index {
     /// The records before `first` that go, where one source's kept ones become others.
     fn freed(&self, first: u64, new: Option<(&str, &Kept)>) -> Vec<u64> {
         let passed = (self.first..first.min(self.end())).filter(|number| !self.is_kept(*number, new));
-        let superseded = new.into_iter().flat_map(|(source, kept)| self.superseded(source, kept));
-        passed.chain(superseded).collect()
-    }
-
-    /// Held records that only this source needed, and no longer does.
-    fn superseded<'a>(&'a self, source: &'a str, new: &'a Kept) -> impl Iterator<Item = u64> + 'a {
-        let old: BTreeSet<u64> = self.kept.get(source).into_iter().flat_map(Kept::numbers).collect();
-        old.into_iter()
-            .filter(move |number| *number < self.first && !self.is_kept(*number, Some((source, new))))
+        self.unneeded(new).map(|(number, _)| number).chain(passed).collect()
     }
 
     fn is_kept(&self, number: u64, new: Option<(&str, &Kept)>) -> bool {

@@ -39,6 +39,8 @@ pub(super) struct Keeper {
     on_trial: bool,
     /// The reserve was given back at the last error.
     on_reserve: bool,
+    /// What can be seen from outside may be another since [`Keeper::take_changed`].
+    changed: bool,
 }
 
 #[derive(Debug)]
@@ -71,6 +73,7 @@ impl Keeper {
             delay: FIRST_DELAY,
             on_trial: false,
             on_reserve: false,
+            changed: true,
         })
     }
 
@@ -83,10 +86,25 @@ impl Keeper {
         &mut self,
         what: impl FnOnce(&mut Store) -> Result<T, StoreError>,
     ) -> Result<T, QueueError> {
+        self.changed = true;
         self.ready()?;
         let done = self.attempt(what)?;
         self.settle();
         Ok(done)
+    }
+
+    /// Reads of the store, which is opened first where it is closed.
+    pub(super) fn look<T>(
+        &mut self,
+        what: impl FnOnce(&Store) -> Result<T, StoreError>,
+    ) -> Result<T, QueueError> {
+        self.ready()?;
+        self.attempt(|store| what(store))
+    }
+
+    /// Whether the state to be seen from outside may have changed.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     pub(super) fn register(&mut self, endpoint: &str, start: Start) -> Result<(), QueueError> {
@@ -101,6 +119,7 @@ impl Keeper {
 
     /// Puts an entry at the end: into the store, or to those that wait for it.
     pub(super) fn append(&mut self, entry: Entry) -> Appended {
+        self.changed = true;
         self.pending_bytes += entry.bytes();
         self.pending.push_back(entry);
         let mut trouble = self.ready().err();
@@ -158,6 +177,7 @@ impl Keeper {
                     oldest_ms,
                     aside: store.aside().clone(),
                     full_in: store.full_in(),
+                    commits: store.commits(),
                     pending_samples,
                     trouble: None,
                 }
@@ -180,6 +200,7 @@ impl Keeper {
                         self.take_pending();
                     }
                     self.state = State::Open(Box::new(store));
+                    self.changed = true;
                     self.on_trial = true;
                     self.notes.extend(aside);
                     for (endpoint, start) in self.endpoints.clone() {
@@ -231,7 +252,7 @@ impl Keeper {
     /// A commit, with nothing left that waits, ends a failure; the reserve's room does not, which may not last.
     fn settle(&mut self) {
         let State::Open(store) = &self.state else { return };
-        if !self.on_trial || !store.has_committed() || !self.pending.is_empty() {
+        if !self.on_trial || store.commits() == 0 || !self.pending.is_empty() {
             return;
         }
         self.on_trial = false;
@@ -256,6 +277,7 @@ impl Keeper {
             self.delay = (self.delay * 2).min(LONGEST_DELAY);
         }
         self.on_trial = false;
+        self.changed = true;
         let closed = State::Closed { why: why.clone(), again_at };
         let open = std::mem::replace(&mut self.state, closed);
         // What redb does at its end may fail as well.

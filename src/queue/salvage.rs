@@ -10,7 +10,9 @@ use redb::{Builder, Key, ReadOnlyDatabase, ReadableDatabase, ReadableTable, Tabl
 
 use super::error::StoreError;
 use super::store::Store;
-use super::tables::{BLOBS, CURSORS, HEADS, KEPT, META, RECORDS, REFUSED, STATES, named, sealed, unsealed};
+use super::tables::{
+    BLOBS, CURSORS, HEADS, HeadRow, KEPT, META, RECORDS, REFUSED, STATES, named, sealed, unsealed,
+};
 
 /// Records that are copied in one transaction.
 const AT_ONCE: usize = 64;
@@ -87,7 +89,7 @@ pub(super) fn survey(from: &Path) -> Option<(usize, usize)> {
 struct Numbered {
     old: ReadOnlyDatabase,
     first: u64,
-    heads: BTreeMap<u64, (u64, i64, u64)>,
+    heads: BTreeMap<u64, HeadRow>,
     numbers: Vec<u64>,
 }
 

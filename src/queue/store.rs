@@ -7,27 +7,19 @@ use std::time::Duration;
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend};
 
 use super::error::StoreError;
-use super::index::{Bounds, Change, Index};
+use super::index::{Bounds, Change, Head, Index};
 use super::refused::{self, Moves, Shelf};
 use super::tables::{
     BLOBS, CURSORS, HEADS, KEPT, META, RECORDS, REFUSED, STATES, SUM, States, make, named, read, seal,
     shelve, unsealed,
 };
-use super::{Again, Aside, Discarded, Dropped, Entry, Position, Record, Refused, Start};
+use super::{Again, Aside, Discarded, Done, Dropped, Entry, Peeked, Position, Record, Refused, Start};
 
 /// Pages in memory. Each record is written once and read once, so more would only be memory.
 pub(super) const CACHE: usize = 4 << 20;
 /// Of the bytes that are allowed, so many sixteenths may be records: a transaction writes new pages before
 /// it frees the old ones, and refused records, cursors and redb's own trees need room as well.
 const SHARE: u64 = 13;
-
-/// How an endpoint's cursor moves, and what goes with it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Progress {
-    pub(super) samples: usize,
-    pub(super) refused: Option<Refused>,
-    pub(super) state: Option<Vec<u8>>,
-}
 
 /// What goes with a [`Change`] in its transaction.
 #[derive(Debug, Default)]
@@ -46,7 +38,7 @@ pub(super) struct Store {
     bounds: Bounds,
     states: States,
     shelf: Shelf,
-    has_committed: bool,
+    commits: u64,
 }
 
 impl Store {
@@ -70,12 +62,12 @@ impl Store {
         make(&txn)?;
         txn.commit()?;
         let (index, states, shelf) = read(&db)?;
-        Ok(Store { db, index, bounds, states, shelf, has_committed: false })
+        Ok(Store { db, index, bounds, states, shelf, commits: 0 })
     }
 
-    /// Whether anything was committed since it was opened: opening it alone needs no new room.
-    pub(super) fn has_committed(&self) -> bool {
-        self.has_committed
+    /// Durable transactions since it was opened, which itself needs no new room.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits
     }
 
     pub(super) fn index(&self) -> &Index {
@@ -133,16 +125,25 @@ impl Store {
         Ok(discarded)
     }
 
+    /// The record where an endpoint stands and those behind it that are of the same tick, at most so many.
+    pub(super) fn peek(&self, endpoint: &str, most: usize) -> Result<Vec<Peeked>, StoreError> {
+        let peeked = self.index.ahead(endpoint, most).map(|(position, head)| {
+            let samples = usize::try_from(head.samples).unwrap_or(usize::MAX);
+            Ok(Peeked { position, samples, record: self.record(position.record)? })
+        });
+        peeked.collect()
+    }
+
     /// Moves a cursor, sets aside what was refused, and keeps the endpoint's state, or none of it.
     pub(super) fn acknowledge(
         &mut self,
         endpoint: &str,
         from: Position,
-        progress: &Progress,
+        done: &Done,
     ) -> Result<(), StoreError> {
-        let Some(change) = self.index.acknowledge(endpoint, from, progress.samples) else { return Ok(()) };
-        let state = progress.state.as_deref().map(|state| (endpoint, state));
-        let shelf = progress.refused.clone().map(|refused| self.shelf.set_aside(refused));
+        let Some(change) = self.index.acknowledge(endpoint, from, done.to) else { return Ok(()) };
+        let state = done.state.as_deref().map(|state| (endpoint, state));
+        let shelf = done.refused.clone().map(|refused| self.shelf.set_aside(refused));
         self.commit(change, &Besides { state, shelf: shelf.unwrap_or_default(), counters: None })
     }
 
@@ -192,21 +193,15 @@ impl Store {
         Ok(refused.map(|refused| Again { shelf: number, refused }))
     }
 
-    /// So many of a refused record's samples, from `from` on, are done: what is left of it stays to be sent
-    /// again. Nothing happens where it no longer begins there.
-    pub(super) fn settle(
-        &mut self,
-        number: u64,
-        from: Position,
-        progress: &Progress,
-    ) -> Result<(), StoreError> {
+    /// What of a refused record is done: what is left of it stays to be sent again. Nothing happens where it
+    /// no longer begins there.
+    pub(super) fn settle(&mut self, number: u64, from: Position, done: &Done) -> Result<(), StoreError> {
         let Some(old) = self.shelved_at(number)?.filter(|old| old.position == from) else { return Ok(()) };
-        let position = Position { sample: from.sample + progress.samples, ..from };
-        let left = old.samples.saturating_sub(progress.samples);
+        let left = (from.sample + old.samples).saturating_sub(done.to.sample);
         let endpoint = old.endpoint.clone();
-        let rest = (left > 0).then_some(Refused { position, samples: left, ..old });
-        let shelf = self.shelf.settle(number, rest, progress.refused.clone());
-        let state = progress.state.as_deref().map(|state| (endpoint.as_str(), state));
+        let rest = (left > 0).then_some(Refused { position: done.to, samples: left, ..old });
+        let shelf = self.shelf.settle(number, rest, done.refused.clone());
+        let state = done.state.as_deref().map(|state| (endpoint.as_str(), state));
         self.commit(self.index.unchanged(), &Besides { state, shelf, counters: None })
     }
 
@@ -223,7 +218,7 @@ impl Store {
         let txn = self.db.begin_read()?;
         let table = txn.open_table(RECORDS)?;
         let value = table.get(number)?;
-        let named = named(number, (head.samples, head.oldest_ms, head.bytes));
+        let named = named(number, head.row());
         let bytes = value.as_ref().and_then(|value| unsealed(&named, value.value()));
         Ok(bytes.map(|bytes| Record {
             bytes: bytes.into(),
@@ -252,9 +247,10 @@ impl Store {
             // A table that is opened costs something, so only those that change are.
             if !change.new.is_empty() || !change.freed.is_empty() {
                 let (mut records, mut heads) = (txn.open_table(RECORDS)?, txn.open_table(HEADS)?);
-                for (number, record) in (self.index.end()..).zip(&change.new) {
+                let tick = self.index.end();
+                for (number, record) in (tick..).zip(&change.new) {
                     let mut place = records.insert_reserve(number, record.bytes.len() + SUM)?;
-                    let head = (record.samples as u64, record.oldest_ms, record.bytes.len() as u64);
+                    let head = Head::of(record, tick).row();
                     seal(&named(number, head), &record.bytes, place.as_mut());
                     heads.insert(number, head)?;
                 }
@@ -285,7 +281,8 @@ impl Store {
                 let ranges = (kept.whole.start, kept.whole.end, kept.also.start, kept.also.end);
                 txn.open_table(KEPT)?.insert(source.as_str(), ranges)?;
             }
-            if change.first != self.index.first() {
+            // It goes with the records that go: see [`Index::load`].
+            if !change.freed.is_empty() || change.cursors.is_empty() && change.first != self.index.first() {
                 txn.open_table(META)?.insert("first", change.first)?;
             }
             shelve(&txn, &besides.shelf)?;
@@ -294,7 +291,7 @@ impl Store {
             }
         }
         txn.commit()?;
-        self.has_committed = true;
+        self.commits += 1;
         self.shelf.apply(&besides.shelf);
         if let Some((endpoint, state)) = besides.state {
             self.states.insert(endpoint.to_owned(), state.to_vec());

@@ -3,14 +3,14 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `records` | number | CRC-32 of number, head and bytes (4, little endian), then the bytes |
-//! | `heads` | number | samples, oldest millisecond, length |
+//! | `heads` | number | samples, oldest millisecond, length, first record of its tick |
 //! | `cursors` | endpoint | record, sample |
 //! | `kept` | source | two ranges of record numbers: see [`Kept`] |
 //! | `states` | endpoint | what its worker wants to find again; opaque here |
 //! | `refused` | number | CRC-32, then a [`super::Refused`] |
 //! | `again` | number of a refused record | nothing: it is to be sent again |
 //! | `blobs` | `counters` | what the program counts from one start to the next; opaque here |
-//! | `meta` | `format`, `first` | 1; the first record that an endpoint may need |
+//! | `meta` | `format`, `first` | 2; no record before this one is there but what `kept` names |
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use super::index::{Head, Index, Kept};
 use super::refused::{self, Moves, Shelf};
 
 pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
-pub(super) const HEADS: TableDefinition<'_, u64, (u64, i64, u64)> = TableDefinition::new("heads");
+pub(super) const HEADS: TableDefinition<'_, u64, HeadRow> = TableDefinition::new("heads");
 pub(super) const CURSORS: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("cursors");
 pub(super) const KEPT: TableDefinition<'_, &str, (u64, u64, u64, u64)> = TableDefinition::new("kept");
 pub(super) const STATES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("states");
@@ -31,7 +31,20 @@ const AGAIN: TableDefinition<'_, u64, ()> = TableDefinition::new("again");
 pub(super) const BLOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("blobs");
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 /// The version of these tables. A table that is new and may be empty changes nothing for older ones.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
+
+/// A row of [`HEADS`].
+pub(super) type HeadRow = (u64, i64, u64, u64);
+
+impl Head {
+    pub(super) fn row(self) -> HeadRow {
+        (self.samples, self.oldest_ms, self.bytes, self.tick)
+    }
+
+    fn of_row((samples, oldest_ms, bytes, tick): HeadRow) -> Self {
+        Head { samples, oldest_ms, bytes, tick }
+    }
+}
 
 /// The length of a checksum.
 pub(super) const SUM: usize = 4;
@@ -90,8 +103,7 @@ pub(super) fn read(db: &Database) -> Result<(Index, States, Shelf), StoreError> 
     let mut heads = Vec::new();
     for row in txn.open_table(HEADS)?.iter()? {
         let (number, head) = row?;
-        let (samples, oldest_ms, bytes) = head.value();
-        heads.push((number.value(), Head { samples, oldest_ms, bytes }));
+        heads.push((number.value(), Head::of_row(head.value())));
     }
     let mut cursors = BTreeMap::new();
     for row in txn.open_table(CURSORS)?.iter()? {
@@ -127,8 +139,8 @@ pub(super) fn read(db: &Database) -> Result<(Index, States, Shelf), StoreError> 
 }
 
 /// What a record's checksum covers beside its bytes: in another's place, or under another head, it is damaged.
-pub(super) fn named(number: u64, (samples, oldest_ms, bytes): (u64, i64, u64)) -> [u64; 4] {
-    [number, samples, oldest_ms.cast_unsigned(), bytes]
+pub(super) fn named(number: u64, (samples, oldest_ms, bytes, tick): HeadRow) -> [u64; 5] {
+    [number, samples, oldest_ms.cast_unsigned(), bytes, tick]
 }
 
 /// Bytes with their checksum, and that of what they are named by, before them.

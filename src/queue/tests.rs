@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::keeper::Keeper;
 use super::place::Place;
-use super::store::{Progress, Store};
-use super::{Appended, Entry, Position, QueueError, Record, Scope, Start};
+use super::store::Store;
+use super::{Appended, Done, Entry, Position, QueueError, Record, Scope, Start};
 use disk::{Disk, Fault, Survives};
 
 const SIZE: u64 = 64 << 20;
@@ -45,7 +45,8 @@ fn waiting(store: &Store, endpoint: &str) -> Vec<Record> {
 fn acknowledge(keeper: &mut Keeper) -> Result<(), QueueError> {
     keeper.with(|store| {
         let at = store.index().cursor("a").unwrap();
-        store.acknowledge("a", at, &Progress { samples: 10, ..Progress::default() })
+        let to = Position { sample: at.sample + 10, ..at };
+        store.acknowledge("a", at, &Done { to, ..Done::default() })
     })
 }
 

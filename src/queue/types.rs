@@ -200,11 +200,11 @@ pub struct Verified {
     pub damaged: usize,
 }
 
-/// What an endpoint has done.
+/// What an endpoint has done, from where it stood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Done {
-    /// How many samples, from where it stood.
-    pub samples: usize,
+    /// Behind the last sample that is done, in the same record or a later one.
+    pub to: Position,
     /// What of them is set aside.
     pub refused: Option<Refused>,
     /// What its worker wants to find again at the next start; none: as it was.
@@ -290,6 +290,8 @@ pub struct View {
     pub aside: BTreeMap<String, Aside>,
     /// How long it has room for at the present rate if nothing is delivered; none while no rate is known.
     pub full_in: Option<Duration>,
+    /// Durable transactions since the store was last opened.
+    pub commits: u64,
     /// Samples that wait in memory for a store that is closed.
     pub pending_samples: u64,
     /// Why the store is closed.

@@ -1,17 +1,20 @@
 //! One remote-write endpoint's loop: the oldest record that waits is encoded, sent, and acknowledged once it
-//! is answered for. Stops between two requests; an abort in the middle of one repeats it, and nothing more,
+//! is answered for. Stops between two requests; an abort in the middle of some repeats them, and nothing more,
 //! at the next start.
 //!
-//! Invariant: one request is in flight, the oldest first.
+//! Invariant: for each series one request is in flight, the oldest first: only requests of one tick, which
+//! have no series in common, go at once.
 //! Invariant: the queue's cursor moves only behind samples that were taken or set aside and counted.
 
 mod answer;
+mod burst;
 mod check;
 mod cut;
 mod described;
 mod lane;
 mod step;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
@@ -19,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use check::CheckError;
 
+use self::burst::Taken;
 use self::cut::Cuts;
 use self::described::Described;
 use self::lane::Lane;
@@ -27,7 +31,7 @@ use super::remote_write::{Dialect, Reason};
 use crate::clock::Clock;
 use crate::config::Endpoint;
 use crate::http::{Client, HttpError, redact};
-use crate::queue::{Queue, View};
+use crate::queue::{Peeked, Position, Queue, View};
 use crate::retry::Backoff;
 use crate::sample::{Labels, Millis};
 use crate::telemetry::{Backlog, SinkKind, SinkName, Telemetry};
@@ -90,6 +94,10 @@ pub struct Worker {
     lane: Lane,
     loaded: Option<Loaded>,
     owed: Option<Owed>,
+    /// What the last acknowledgement has said to come next.
+    upcoming: Vec<Peeked>,
+    /// Requests that were taken though one before them was not.
+    ahead: BTreeMap<Position, Taken>,
     cuts: Cuts,
     described: Described,
     backoff: Backoff,
@@ -141,6 +149,8 @@ impl Worker {
             lane: Lane::Queue,
             loaded: None,
             owed: None,
+            upcoming: Vec::new(),
+            ahead: BTreeMap::new(),
             cuts: Cuts::default(),
             attempt: 0,
             started: false,
@@ -232,6 +242,7 @@ impl Worker {
         }
         self.started = true;
         self.telemetry.sink_registered(&self.sink);
+        self.telemetry.shards(&self.sink, self.endpoint.max_shards);
         // A store that is closed registers it when it opens, and then nothing is known about the receiver.
         self.queue.register(&self.endpoint.name).await.unwrap_or_default();
         if let Ok(Some(state)) = self.queue.state(&self.endpoint.name).await {

@@ -30,4 +30,5 @@ mod walls;
 mod wire;
 mod wire_bytes;
 mod worker;
+mod worker_burst;
 mod worker_faults;

@@ -77,6 +77,7 @@ impl Rig {
             start: Start::Now,
             protobuf_message: ProtobufMessage::Auto,
             max_samples_per_send: 2_000,
+            max_shards: 4,
             retry: Retry { min: Duration::from_millis(10), max: Duration::from_millis(40) },
             metadata: MetadataSettings { send: true, every: Duration::from_secs(60) },
             http: HttpSettings {

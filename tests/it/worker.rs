@@ -53,8 +53,8 @@ async fn a_smaller_limit_of_the_endpoint_cuts_a_record_at_its_multiples() {
     rig.endpoint.max_samples_per_send = 3;
     rig.append_many(now(), 8);
     // A start in the middle, as after a crash, changes no later cut.
-    let done = Done { samples: 1, ..Done::default() };
-    rig.queue.acknowledge("test", Position::default(), done).await.unwrap();
+    let done = Done { to: Position { record: 0, sample: 1 }, ..Done::default() };
+    rig.queue.acknowledge("test", Position::default(), done, 1).await.unwrap();
     assert_eq!(rig.drain().await.delivered_samples, 7);
     assert_eq!(data(&server).iter().map(|(_, samples, _)| *samples).collect::<Vec<_>>(), [2, 3, 2]);
 }

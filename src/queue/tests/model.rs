@@ -8,8 +8,7 @@ use proptest::prelude::*;
 use super::disk::{Disk, Survives};
 use crate::queue::keeper::Keeper;
 use crate::queue::place::Place;
-use crate::queue::store::Progress;
-use crate::queue::{Entry, Position, Record, Scope, Start};
+use crate::queue::{Done, Entry, Position, Record, Scope, Start};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -126,8 +125,9 @@ proptest! {
                     let Some(at) = model.cursors.get(&endpoint).copied() else { continue };
                     let Some(record) = model.records.get(usize::try_from(at.record).unwrap()) else { continue };
                     let samples = samples.min(record.samples - at.sample);
-                    let progress = Progress { samples, ..Progress::default() };
-                    keeper.with(|store| store.acknowledge(&endpoint, at, &progress)).unwrap();
+                    let to = Position { sample: at.sample + samples, ..at };
+                    let done = Done { to, ..Done::default() };
+                    keeper.with(|store| store.acknowledge(&endpoint, at, &done)).unwrap();
                     let next = if at.sample + samples == record.samples {
                         Position { record: at.record + 1, sample: 0 }
                     } else {
@@ -135,7 +135,7 @@ proptest! {
                     };
                     model.cursors.insert(endpoint.clone(), next);
                     // An answer that comes a second time moves nothing.
-                    keeper.with(|store| store.acknowledge(&endpoint, at, &progress)).unwrap();
+                    keeper.with(|store| store.acknowledge(&endpoint, at, &done)).unwrap();
                 }
                 Step::Register(endpoint) => {
                     keeper.register(&name(endpoint), Start::Now).unwrap();

@@ -5,16 +5,16 @@ use std::fs;
 use super::disk::Disk;
 use super::{AGE, SIZE, acknowledge, entry, keeper, record, waiting};
 use crate::queue::error::StoreError;
-use crate::queue::store::{Progress, Store};
-use crate::queue::{Aside, Discarded, OpenError, Position, Queue, Refused, Start, verify};
+use crate::queue::store::Store;
+use crate::queue::{Aside, Discarded, Done, OpenError, Position, Queue, Refused, Start, verify};
 
 /// Acknowledges an endpoint's oldest record as refused.
 fn refuse(store: &mut Store, endpoint: &str) -> Result<(), StoreError> {
     let position = store.index().cursor(endpoint).unwrap();
     let record = store.record(position.record).unwrap().unwrap();
     let refused = Refused { endpoint: endpoint.into(), position, samples: 10, record };
-    let progress = Progress { samples: 10, refused: Some(refused), state: None };
-    store.acknowledge(endpoint, position, &progress)
+    let to = Position { sample: position.sample + 10, ..position };
+    store.acknowledge(endpoint, position, &Done { to, refused: Some(refused), state: None })
 }
 
 #[test]
@@ -71,17 +71,19 @@ fn what_was_refused_is_sent_again_piece_by_piece_across_a_restart() {
     let again = keeper.with(|store| store.next_again("a")).unwrap().unwrap();
     assert_eq!((&again.refused.record, again.refused.samples), (&record(0), 10));
     let from = again.refused.position;
-    let some = Progress { samples: 4, ..Progress::default() };
+    let some = Done { to: Position { sample: 4, ..from }, ..Done::default() };
     keeper.with(|store| store.settle(again.shelf, from, &some)).unwrap();
     // An answer that comes a second time moves nothing.
     keeper.with(|store| store.settle(again.shelf, from, &some)).unwrap();
     let rest = keeper.with(|store| store.next_again("a")).unwrap().unwrap();
     assert_eq!((rest.refused.position, rest.refused.samples), (Position { record: 0, sample: 4 }, 6));
-    let once_more = Progress { samples: 6, refused: Some(rest.refused.clone()), state: None };
+    let to = Position { sample: 10, ..from };
+    let once_more = Done { to, refused: Some(rest.refused.clone()), state: None };
     keeper.with(|store| store.settle(rest.shelf, rest.refused.position, &once_more)).unwrap();
     let next = keeper.with(|store| store.next_again("a")).unwrap().unwrap();
     assert_eq!(next.refused.record, record(1));
-    let whole = Progress { samples: 10, ..Progress::default() };
+    let to = Position { sample: 10, ..next.refused.position };
+    let whole = Done { to, ..Done::default() };
     keeper.with(|store| store.settle(next.shelf, next.refused.position, &whole)).unwrap();
     let left = keeper.with(|store| Ok(store.aside()["a"])).unwrap();
     assert_eq!(left, Aside { records: 1, samples: 6, again: 0 }, "what is refused twice waits for a wish");

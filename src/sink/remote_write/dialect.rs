@@ -103,6 +103,15 @@ impl Dialect {
         self.doubts >= DOUBTS
     }
 
+    /// Whether the receiver has taken samples in the version that is spoken.
+    pub fn is_sure(&self) -> bool {
+        !self.is_trial()
+            && match self.current {
+                Protocol::One => self.one_taken,
+                Protocol::Two => self.two_confirmed,
+            }
+    }
+
     /// What the verdict on a request of `samples` depends on.
     pub fn asked(&self, samples: usize) -> Asked {
         Asked {

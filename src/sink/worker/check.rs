@@ -63,7 +63,7 @@ impl Worker {
 
     async fn question(&self, protocol: Protocol) -> Result<Heard, CheckError> {
         let body = protocol.question().unwrap_or_default();
-        self.post(protocol, body, 0)
+        self.post(protocol, body.into(), 0)
             .await
             .map_err(|error| CheckError { why: chain(&error), next_step: error.next_step().to_owned() })
     }

@@ -25,13 +25,23 @@ impl Cuts {
         match self.rest.last() {
             Some(next) if self.record == at.record && next.start == at.sample => next.clone(),
             _ => {
-                let most = most.max(1);
-                let end = samples.min((at.sample / most + 1).saturating_mul(most));
-                let chunk = at.sample..end.max(at.sample);
+                let chunk = self.chunk(at, samples, most);
                 *self = Cuts { record: at.record, rest: vec![chunk.clone()], answered: 0 };
                 chunk
             }
         }
+    }
+
+    /// The whole chunk that begins at `at`, in a record of `samples`.
+    pub(super) fn chunk(&self, at: Position, samples: usize, most: usize) -> Range<usize> {
+        let most = most.max(1);
+        let end = samples.min((at.sample / most + 1).saturating_mul(most));
+        at.sample..end.max(at.sample)
+    }
+
+    /// Whether no part of a chunk is looked for.
+    pub(super) fn is_whole(&self) -> bool {
+        self.rest.is_empty() || self.rest.len() == 1 && self.answered == 0
     }
 
     /// The range was taken or refused.

@@ -23,13 +23,21 @@ pub(super) struct Next {
     pub(super) end: usize,
     /// None where the bytes are no longer those that were written.
     pub(super) record: Option<Record>,
+    /// Records of the same tick that come after it.
+    pub(super) behind: Vec<Peeked>,
 }
 
 impl Worker {
-    pub(super) async fn next(&self) -> Result<Option<Next>, QueueError> {
-        if let Some(peeked) = self.queue.peek(&self.endpoint.name).await? {
-            let Peeked { position, samples, record } = peeked;
-            return Ok(Some(Next { lane: Lane::Queue, at: position, end: samples, record }));
+    pub(super) async fn next(&mut self) -> Result<Option<Next>, QueueError> {
+        // What came with an acknowledgement is good for the step after it: later a bound may have dropped it.
+        let mut peeked = std::mem::take(&mut self.upcoming);
+        if peeked.is_empty() {
+            peeked = self.queue.peek(&self.endpoint.name, self.at_once()).await?;
+        }
+        let mut behind = peeked.into_iter();
+        if let Some(Peeked { position, samples, record }) = behind.next() {
+            let behind = behind.collect();
+            return Ok(Some(Next { lane: Lane::Queue, at: position, end: samples, record, behind }));
         }
         let again = self.queue.peek_again(&self.endpoint.name).await?;
         Ok(again.map(|Again { shelf, refused }| Next {
@@ -37,17 +45,21 @@ impl Worker {
             at: refused.position,
             end: refused.position.sample + refused.samples,
             record: Some(refused.record),
+            behind: Vec::new(),
         }))
     }
 
     /// Writes down what is owed.
     pub(super) async fn pay(&mut self) -> Result<(), QueueError> {
-        let Some(Owed { lane, from, done }) = &self.owed else { return Ok(()) };
+        let Some(Owed { lane, from, samples, done }) = &self.owed else { return Ok(()) };
         match lane {
-            Lane::Queue => self.queue.acknowledge(&self.endpoint.name, *from, done.clone()).await?,
+            Lane::Queue => {
+                let (endpoint, done) = (&self.endpoint.name, done.clone());
+                self.upcoming = self.queue.acknowledge(endpoint, *from, done, self.at_once()).await?;
+            }
             Lane::Shelf(number) => self.queue.settle(*number, *from, done.clone()).await?,
         }
-        self.telemetry.acknowledged(&self.sink, from.record, from.sample, done.samples);
+        self.telemetry.acknowledged(&self.sink, from.record, from.sample, *samples);
         self.owed = None;
         self.show_backlog();
         Ok(())

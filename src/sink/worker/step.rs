@@ -1,6 +1,7 @@
 //! One step of the loop: at most one request, and what its answer leads to.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,7 +41,7 @@ pub(super) enum Step {
 pub(super) struct Loaded {
     lane: Lane,
     number: u64,
-    record: Flat,
+    record: Arc<Flat>,
 }
 
 /// What is answered for and not yet written down: nothing else is done before it is.
@@ -48,17 +49,21 @@ pub(super) struct Loaded {
 pub(super) struct Owed {
     pub(super) lane: Lane,
     pub(super) from: Position,
+    pub(super) samples: usize,
     pub(super) done: Done,
 }
 
 /// One request's samples.
-struct Sent {
-    at: Position,
-    source: queue::Record,
-    range: Range<usize>,
-    protocol: Protocol,
-    metadata: Metadata,
-    bytes: usize,
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) at: Position,
+    pub(super) record: Arc<Flat>,
+    pub(super) source: queue::Record,
+    pub(super) range: Range<usize>,
+    pub(super) protocol: Protocol,
+    pub(super) metadata: Metadata,
+    /// Of its body.
+    pub(super) bytes: usize,
 }
 
 impl Worker {
@@ -82,33 +87,36 @@ impl Worker {
     }
 
     async fn deliver_one(&mut self, next: Next) -> Step {
-        let Next { lane, at, end, record } = next;
+        let Next { lane, at, end, record, behind } = next;
         self.lane = lane;
         let Some(source) = record else {
             let why = "the disk has changed its bytes";
             self.dropped(at, end.saturating_sub(at.sample), Reason::Damaged, why);
             return Step::On;
         };
-        let (record, range, protocol, metadata, body) = match self.encoded(at, end, &source) {
-            Ok(encoded) => encoded,
+        let record = match self.load(at.record, &source) {
+            Ok(record) => record,
             Err(why) => {
                 let range = at.sample..end.max(at.sample + 1);
                 self.set_aside(at, source, range, 0, Reason::Damaged, &why);
                 return Step::On;
             }
         };
-        let sent = Sent { at, source, range, protocol, metadata, bytes: body.len() };
-        self.telemetry.sending(&self.sink, at.record, at.sample, sent.range.len());
-        let answer = self.post(protocol, body, self.attempt).await;
-        let step = match answer {
-            Ok(heard) => {
-                self.telemetry.answered(&self.sink, heard.status);
-                self.settle(&record, sent, heard)
+        let range = self.cuts.next(at, end, self.endpoint.max_samples_per_send);
+        if let Some((sent, heard)) = self.taken_ahead(at, &range) {
+            return self.delivered(&sent, &heard, false);
+        }
+        let metadata = self.metadata(&record, &range);
+        let (sent, body) = match self.prepared(at, record, source, range, metadata) {
+            Ok(prepared) => prepared,
+            Err((sent, why)) => {
+                self.set_aside(sent.at, sent.source, sent.range, 0, Reason::Damaged, &why);
+                return Step::On;
             }
-            Err(error) => self.failed(&sent, &error),
         };
-        self.loaded = Some(Loaded { lane, number: at.record, record });
-        step
+        let mut requests = vec![(sent, body)];
+        self.join(&mut requests, end, behind);
+        self.deliver_all(requests).await
     }
 
     fn without_queue(&mut self, error: &QueueError) -> Step {
@@ -116,42 +124,53 @@ impl Worker {
         Step::Wait(WITHOUT_QUEUE)
     }
 
-    /// The next request; the error says what is wrong with the record.
-    #[allow(clippy::type_complexity, reason = "taken apart at once by its one caller")]
-    fn encoded(
-        &mut self,
-        at: Position,
-        end: usize,
-        source: &queue::Record,
-    ) -> Result<(Flat, Range<usize>, Protocol, Metadata, Vec<u8>), String> {
-        let record = match self.loaded.take() {
-            Some(loaded) if loaded.lane == self.lane && loaded.number == at.record => loaded.record,
+    /// The record that is being delivered, or another one; the error says what is wrong with it.
+    fn load(&mut self, number: u64, source: &queue::Record) -> Result<Arc<Flat>, String> {
+        match self.loaded.take() {
+            Some(loaded) if loaded.lane == self.lane && loaded.number == number => Ok(loaded.record),
             _ => {
                 self.attempt = 0;
-                let record = Flat::read(source.bytes.clone()).map_err(|error| error.to_string())?;
-                if record.series_count() != source.samples {
-                    return Err("the record is damaged: it does not hold the samples that it should".into());
-                }
-                record
+                read(source)
             }
-        };
-        let range = self.cuts.next(at, end, self.endpoint.max_samples_per_send);
-        let protocol = self.dialect.protocol();
-        let metadata = match protocol {
-            Protocol::One => self.described.due(&record, range.clone(), self.clock.now()),
+        }
+    }
+
+    /// Keeps a record for its next request.
+    pub(super) fn keep_loaded(&mut self, number: u64, record: Arc<Flat>) {
+        self.loaded = Some(Loaded { lane: self.lane, number, record });
+    }
+
+    pub(super) fn metadata(&self, record: &Flat, range: &Range<usize>) -> Metadata {
+        match self.dialect.protocol() {
+            Protocol::One => self.described.due(record, range.clone(), self.clock.now()),
             Protocol::Two => Metadata::Without,
-        };
-        let body = protocol
-            .body(&record, range.clone(), &self.external, metadata)
-            .map_err(|error| error.to_string())?;
-        Ok((record, range, protocol, metadata, body))
+        }
+    }
+
+    /// A request; the error says what is wrong with its samples.
+    pub(super) fn prepared(
+        &self,
+        at: Position,
+        record: Arc<Flat>,
+        source: queue::Record,
+        range: Range<usize>,
+        metadata: Metadata,
+    ) -> Result<(Sent, Bytes), (Box<Sent>, String)> {
+        let protocol = self.dialect.protocol();
+        let body = protocol.body(&record, range.clone(), &self.external, metadata);
+        let bytes = body.as_ref().map_or(0, Vec::len);
+        let sent = Sent { at, record, source, range, protocol, metadata, bytes };
+        match body {
+            Ok(body) => Ok((sent, body.into())),
+            Err(error) => Err((Box::new(sent), error.to_string())),
+        }
     }
 
     /// Asks with an empty 2.0 request; a delay where the receiver asks for one.
     async fn ask(&mut self) -> Option<Duration> {
         let before = self.dialect.protocol();
         let body = Protocol::Two.question().unwrap_or_default();
-        let answer = self.post(Protocol::Two, body, 0).await.ok();
+        let answer = self.post(Protocol::Two, body.into(), 0).await.ok();
         let known = answer.as_ref().map(|heard| (heard.status, heard.written));
         self.dialect.answered(self.clock.now(), known);
         if before == Protocol::Two && self.dialect.protocol() == Protocol::One {
@@ -167,21 +186,21 @@ impl Worker {
     pub(super) async fn post(
         &self,
         protocol: Protocol,
-        body: Vec<u8>,
+        body: Bytes,
         attempt: u32,
     ) -> Result<Heard, HttpError> {
         let request = Request {
             method: Method::POST,
             url: self.endpoint.url.clone(),
             headers: protocol.headers(attempt),
-            body: Bytes::from(body),
+            body,
             body_cap: ANSWER_CAP,
         };
         let answer = self.client.send(request).await?;
         Ok(Heard::of(&self.client, answer, self.clock.now()).await)
     }
 
-    fn settle(&mut self, record: &Flat, sent: Sent, heard: Heard) -> Step {
+    pub(super) fn settle(&mut self, sent: Sent, heard: &Heard) -> Step {
         let trial = self.dialect.is_trial();
         let asked = self.dialect.asked(sent.range.len());
         let mut verdict = remote_write::judge(&asked, &heard.reply());
@@ -191,9 +210,9 @@ impl Worker {
         }
         self.dialect.heard(heard.status, heard.written, verdict);
         match verdict {
-            Verdict::Delivered => self.delivered(record, sent, &heard, trial),
+            Verdict::Delivered => self.delivered(&sent, heard, trial),
             Verdict::Fallback if self.dialect.is_pinned() => self.park(
-                &heard,
+                heard,
                 "the receiver does not store remote write 2.0: leave protobuf_message out, or set it to \
                  prometheus.WriteRequest",
             ),
@@ -217,46 +236,46 @@ impl Worker {
             }
             Verdict::Bisect => {
                 let reason = Reason::of(heard.status, &heard.text);
-                self.refuse(record, sent, reason, &heard)
+                self.refuse(sent, reason, heard)
             }
-            Verdict::Refuse(reason) => self.refuse(record, sent, reason, &heard),
-            Verdict::Park => self.park(&heard, &heard.next_step),
+            Verdict::Refuse(reason) => self.refuse(sent, reason, heard),
+            Verdict::Park => self.park(heard, &heard.next_step),
         }
     }
 
-    fn delivered(&mut self, record: &Flat, sent: Sent, heard: &Heard, trial: bool) -> Step {
+    fn delivered(&mut self, sent: &Sent, heard: &Heard, trial: bool) -> Step {
         let now = self.clock.now();
         if trial {
             self.telemetry
                 .fell_back(&self.sink, &"the receiver answers 2.0 with server errors and has taken 1.0");
         }
         if sent.metadata == Metadata::With {
-            let families = self.described.sent(record, sent.range.clone(), now);
+            let families = self.described.sent(&sent.record, sent.range.clone(), now);
             self.telemetry.metadata_sent(&self.sink, families);
         }
         let written = heard.written.map(|written| written.samples);
-        self.took(record, &sent, heard.status, sent.range.len(), written);
+        self.took(sent, heard.status, sent.range.len(), written);
         self.tally.failure = None;
         self.advance(sent.at, sent.range.len());
         Step::On
     }
 
     /// Reports samples that the receiver has.
-    fn took(&mut self, record: &Flat, sent: &Sent, code: u16, samples: usize, written: Option<u64>) {
+    fn took(&mut self, sent: &Sent, code: u16, samples: usize, written: Option<u64>) {
         let delivery = Delivery {
             samples,
             bytes: sent.bytes,
             protocol: sent.protocol.as_str(),
             code,
             at: self.clock.now(),
-            newest: record.newest(sent.range.clone()).map(Millis),
+            newest: sent.record.newest(sent.range.clone()).map(Millis),
             written,
         };
         self.telemetry.delivered(&self.sink, &delivery);
         self.tally.delivered += samples as u64;
     }
 
-    fn refuse(&mut self, record: &Flat, sent: Sent, reason: Reason, heard: &Heard) -> Step {
+    fn refuse(&mut self, sent: Sent, reason: Reason, heard: &Heard) -> Step {
         let mut why = heard.why();
         if let Some(explanation) = reason.explanation()
             && !self.explained.contains(&reason)
@@ -268,7 +287,7 @@ impl Worker {
         let kept = heard.written.map_or(0, |written| usize::try_from(written.samples).unwrap_or(usize::MAX));
         let kept = kept.min(sent.range.len());
         if kept > 0 {
-            self.took(record, &sent, heard.status, kept, None);
+            self.took(&sent, heard.status, kept, None);
         }
         if kept == sent.range.len() {
             self.advance(sent.at, kept);
@@ -312,14 +331,18 @@ impl Worker {
     /// The samples are answered for.
     fn advance(&mut self, from: Position, samples: usize) {
         let state = self.dialect.changed();
-        self.owed = Some(Owed { lane: self.lane, from, done: Done { samples, refused: None, state } });
+        let to = Position { sample: from.sample + samples, ..from };
+        let owed = self.owed.get_or_insert(Owed { lane: self.lane, from, samples: 0, done: Done::default() });
+        owed.samples += samples;
+        owed.done.to = to;
+        owed.done.state = state.or(owed.done.state.take());
         self.cuts.done();
         self.attempt = 0;
         self.backoff.reset();
         self.parking.reset();
     }
 
-    fn failed(&mut self, sent: &Sent, error: &HttpError) -> Step {
+    pub(super) fn failed(&mut self, sent: &Sent, error: &HttpError) -> Step {
         let why = format!("{}; {}", crate::http::chain(error), error.next_step());
         self.retry(sent.range.len(), why, None)
     }
@@ -340,4 +363,13 @@ impl Worker {
         self.tally.failure = Some(format!("{}: {next_step}", heard.why()));
         Step::Parked(delay)
     }
+}
+
+/// Reads a record; the error says what is wrong with it.
+pub(super) fn read(source: &queue::Record) -> Result<Arc<Flat>, String> {
+    let record = Flat::read(source.bytes.clone()).map_err(|error| error.to_string())?;
+    if record.series_count() != source.samples {
+        return Err("the record is damaged: it does not hold the samples that it should".into());
+    }
+    Ok(Arc::new(record))
 }

@@ -28,7 +28,6 @@ async fn good(case: Case) -> Vec<String> {
 #[case::dns("round_robin_dns: true")]
 #[case::capacity("queue_config: {capacity: 10000}")]
 #[case::min_shards("queue_config: {min_shards: 1}")]
-#[case::max_shards("queue_config: {max_shards: 50}")]
 #[case::deadline("queue_config: {batch_send_deadline: 5s}")]
 #[case::retry_429("queue_config: {retry_on_http_429: true}")]
 #[case::age_limit("queue_config: {sample_age_limit: 1h}")]
@@ -75,7 +74,7 @@ remote_write:
 async fn a_pasted_block_works_with_a_warning_for_each_key_without_meaning() {
     let warnings = good(Case::file(PASTED)).await;
     let keys: Vec<&str> = warnings.iter().filter_map(|text| text.split(": ").nth(1)).collect();
-    let queue = ["capacity", "max_shards", "batch_send_deadline"];
+    let queue = ["capacity", "batch_send_deadline"];
     let queue = queue.map(|key| format!("remote_write.queue_config.{key}"));
     let mut wanted = vec!["remote_write.send_exemplars"];
     wanted.extend(queue.iter().map(String::as_str));

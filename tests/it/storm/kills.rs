@@ -19,6 +19,8 @@ use crate::servers::eventually;
 
 /// So many kills in a hundred must hit each phase.
 const IN_A_HUNDRED: usize = 5;
+/// So many samples make a record; a cycle has several times as many.
+const A_REQUEST: usize = 6;
 /// A phase that does not come in so long a time is not waited for.
 const PATIENCE: Duration = Duration::from_millis(1_000);
 
@@ -111,8 +113,12 @@ async fn whatever_was_committed_arrives_in_order_however_often_it_is_killed() {
 fn start(api: &balena::Server, door: &Door, folder: &Path, every: &str) -> Program {
     let file = folder.join("fleetpush.yml");
     let backoff = "{min_backoff: 5ms, max_backoff: 50ms}";
-    let text =
-        format!("remote_write: [{{name: env, url: \"{}\", queue_config: {backoff}}}]", door.write_url());
+    // Small records, so that a cycle makes several requests, which go at once.
+    let queue = format!("queue: {{max_samples_per_send: {A_REQUEST}}}");
+    let text = format!(
+        "remote_write: [{{name: env, url: \"{}\", queue_config: {backoff}}}]\n{queue}\n",
+        door.write_url()
+    );
     std::fs::write(&file, text).expect("a file in our own folder");
     let environment = [
         ("FLEETPUSH_CONFIG_FILE", file.to_str().expect("a path of ours")),
