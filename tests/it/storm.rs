@@ -10,6 +10,7 @@ mod log;
 mod odometer;
 mod outage;
 mod prometheus;
+mod read_only;
 mod report;
 mod store;
 
