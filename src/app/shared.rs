@@ -22,6 +22,10 @@ use crate::sink::pushgateway::{self, Pusher};
 use crate::sink::worker::{self, Worker};
 use crate::telemetry::{Backlog, Collected, SinkName, Telemetry};
 
+/// The external label by which Mimir tells replicas apart: it takes the series of one of them, and turns to
+/// another where that one has said nothing for 30 seconds.
+const REPLICA: &str = "__replica__";
+
 /// What every task of a run holds.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -51,6 +55,8 @@ pub(super) struct Progress {
 #[derive(Clone, Debug)]
 struct Current {
     identity: Identity,
+    /// One of several with the same series, of which a receiver takes those of one.
+    is_replica: bool,
     max_samples: usize,
     endpoints: Vec<SinkName>,
     gateways: Vec<SinkName>,
@@ -60,6 +66,7 @@ impl Current {
     fn of(config: &Config) -> Self {
         Current {
             identity: Identity { job: config.job.clone(), instance: config.instance.clone() },
+            is_replica: config.external_labels.get(REPLICA).is_some(),
             max_samples: config.queue.max_samples_per_send,
             endpoints: config.endpoints.iter().map(worker::sink_name).collect(),
             gateways: config.gateways.iter().map(pushgateway::sink_name).collect(),
@@ -243,6 +250,14 @@ impl Shared {
             }
         }
         self.report(&batch, report);
+        // A replica that cannot collect must fall silent, or the one that can is never turned to.
+        if report.error.is_some() && lock(&self.current).is_replica {
+            self.show(&batch);
+            if let Some(own) = self.own(at) {
+                self.show(&own);
+            }
+            return;
+        }
         self.take(batch).await;
         self.take_own(at).await;
     }
@@ -273,19 +288,29 @@ impl Shared {
     /// Puts a batch into the queue, and on page and gateways.
     pub(super) async fn take(&self, batch: Batch) {
         self.enqueue(&batch).await;
+        self.show(&batch);
+    }
+
+    /// Puts a batch on page and gateways.
+    fn show(&self, batch: &Batch) {
         self.latest.send_modify(|all| {
             let old = all.get(batch.source()).cloned();
-            *all = latest::replace(all, latest::shown(old.as_deref(), &batch));
+            *all = latest::replace(all, latest::shown(old.as_deref(), batch));
         });
     }
 
-    /// The program's own metrics as a batch.
+    /// The program's own metrics go the way of every batch.
     pub(super) async fn take_own(&self, at: Millis) {
-        match Batch::new(Source::Own, at, Scope::Whole, self.telemetry.families()) {
-            Ok(own) => self.take(own).await,
-            // Each self-metric is declared once and keeps its label sets in a map.
-            Err(error) => error!(%error, "the program's own metrics contradict each other"),
+        if let Some(own) = self.own(at) {
+            self.take(own).await;
         }
+    }
+
+    /// The program's own metrics as a batch.
+    fn own(&self, at: Millis) -> Option<Batch> {
+        let own = Batch::new(Source::Own, at, Scope::Whole, self.telemetry.families());
+        // Each self-metric is declared once and keeps its label sets in a map.
+        own.inspect_err(|error| error!(%error, "the program's own metrics contradict each other")).ok()
     }
 
     async fn enqueue(&self, batch: &Batch) {

@@ -7,6 +7,7 @@ mod demo;
 mod logs;
 mod once;
 mod reload;
+mod replica;
 mod stop;
 mod waits;
 
