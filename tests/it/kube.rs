@@ -4,6 +4,7 @@
 mod chart;
 mod container;
 mod cron;
+mod docs;
 mod manifests;
 mod pod;
 mod policy;

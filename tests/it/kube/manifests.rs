@@ -140,13 +140,13 @@ const POD: &str = "Deployment/spec/template/spec";
     SERVICE, &format!("{POD}/containers/0/volumeMounts/0"), "readOnly", json!(false), "can be written to"
 )]
 #[case::token_elsewhere(
-    SERVICE, &format!("{POD}/containers/0/env/1"), "value", json!("/run/secrets/balena"), "lies in no volume"
+    SERVICE, &format!("{POD}/containers/0/env/2"), "value", json!("/run/secrets/balena"), "lies in no volume"
 )]
 #[case::token_in_the_environment(
-    SERVICE, &format!("{POD}/containers/0/env/1"), "name", json!("BALENA_TOKEN"), "BALENA_TOKEN stands in the environment"
+    SERVICE, &format!("{POD}/containers/0/env/2"), "name", json!("BALENA_TOKEN"), "BALENA_TOKEN stands in the environment"
 )]
 #[case::twice(
-    SERVICE, &format!("{POD}/containers/0/env/1"), "name", json!("FLEETPUSH_INSTANCE"), "FLEETPUSH_INSTANCE stands twice"
+    SERVICE, &format!("{POD}/containers/0/env/2"), "name", json!("FLEETPUSH_INSTANCE"), "FLEETPUSH_INSTANCE stands twice"
 )]
 #[case::service_to_nobody(SERVICE, "Service/spec", "selector", json!({"app": "x"}), "it leads to []")]
 #[case::service_port(SERVICE, "Service/spec/ports/0", "targetPort", json!("http"), "no pod has the port")]

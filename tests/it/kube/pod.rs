@@ -41,7 +41,7 @@ impl<'a> Pod<'a> {
         list(&self.spec["initContainers"]).iter().chain(list(&self.spec["containers"]))
     }
 
-    /// What follows a flag, as in `--config.file=…`.
+    /// What follows a flag, as in `--once.deadline=45s`.
     pub(super) fn flag(self, name: &str) -> Option<&'a str> {
         let arguments = list(&self.container()["args"]).iter().filter_map(Value::as_str);
         arguments.filter_map(|one| one.strip_prefix(name)?.strip_prefix('=')).next()

@@ -229,7 +229,7 @@ fn volumes(pod: Pod, found: &mut Vec<String>) {
         .iter()
         .filter(|one| name(one).ends_with("_FILE") || name(one).ends_with("_DIR"));
     let named = variables.filter_map(|one| one["value"].as_str()).filter(|path| *path != "memory");
-    for path in named.chain(pod.flag("--config.file")) {
+    for path in named {
         let inside = paths.iter().any(|folder| path == *folder || path.starts_with(&format!("{folder}/")));
         due(found, inside, format!("{path} lies in no volume"));
     }

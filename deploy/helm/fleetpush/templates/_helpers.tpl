@@ -82,7 +82,7 @@ annotations:
 {{- define "fleetpush.config" -}}
 {{- $file := toYaml .Values.config -}}
 {{- with regexFind `(?m)^[ -]*(token|password|bearer_token|credentials):` $file -}}
-{{- fail (printf "config has `%s` with a secret, which would stand in a ConfigMap; put it into the Secret %s and name its file here, as `%s_file: /run/secrets/fleetpush/KEY`" (regexReplaceAll `[ :-]` . "") (include "fleetpush.secretName" $) (regexReplaceAll `[ :-]` . "")) -}}
+{{- fail (printf "config has `%s`, a secret that would stand in a ConfigMap; put it into the Secret %s and name its file here, as `%s_file: /run/secrets/fleetpush/KEY`" (regexReplaceAll `[ :-]` . "") (include "fleetpush.secretName" $) (regexReplaceAll `[ :-]` . "")) -}}
 {{- end -}}
 {{- $file -}}
 {{- end -}}

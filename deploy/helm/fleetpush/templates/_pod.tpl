@@ -89,13 +89,15 @@ dnsConfig:
 image: {{ include "fleetpush.image" $ }}
 imagePullPolicy: {{ $.Values.image.pullPolicy }}
 args:
-  {{- toYaml (concat (index . 1) (list "--config.file=/etc/fleetpush/fleetpush.yml") $.Values.extraArgs) | nindent 2 }}
+  {{- toYaml (concat (index . 1) $.Values.extraArgs) | nindent 2 }}
 env:
   {{- if not $.Values.config.instance }}
   # The workload's name and not the pod's, which is another one each time.
   - name: FLEETPUSH_INSTANCE
     value: {{ include "fleetpush.fullname" $ }}
   {{- end }}
+  - name: FLEETPUSH_CONFIG_FILE
+    value: /etc/fleetpush/fleetpush.yml
   - name: BALENA_TOKEN_FILE
     value: /run/secrets/fleetpush/{{ $.Values.existingSecret.tokenKey }}
   - name: FLEETPUSH_QUEUE_DIR
