@@ -3,6 +3,7 @@
 #   make audit    licences, bans, known vulnerabilities, unused dependencies
 #   make soak     the long versions of the tests against loss, into docs/soak.md (about ten minutes)
 #   make bench    CPU, bytes and memory over real HTTP on loopback, into docs/benchmarks.md (minutes; needs valgrind)
+#   make chart-files   the Helm chart's copies of the dashboards and rules, after each change of one
 
 CARGO ?= cargo
 SERVERS := target/test-servers
@@ -11,7 +12,7 @@ TOOLS := target/tools
 CARGO_DENY := $(TOOLS)/cargo-deny-0.20.2/bin/cargo-deny
 CARGO_MACHETE := $(TOOLS)/cargo-machete-0.9.2/bin/cargo-machete
 
-.PHONY: test test-servers test-tools audit bench soak
+.PHONY: test test-servers test-tools audit bench soak chart-files
 
 test: test-servers test-tools
 	$(CARGO) fmt --check
@@ -66,3 +67,7 @@ soak: test-servers
 	  $(CARGO) test --locked --profile bench --test it storm:: -- --test-threads 1 --nocapture
 	cp target/soak/report.md docs/soak.md
 	@cat docs/soak.md
+
+# The chart's copies of the dashboards and rules; the tests compare them.
+chart-files:
+	deploy/helm/copy-files.sh

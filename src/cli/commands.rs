@@ -48,6 +48,14 @@ fn cannot_run(error: AppError) -> Exit {
 
 /// Collects once and delivers.
 pub(super) async fn once(config: Config) -> Exit {
+    // A CronJob that delivers nothing must not look as if it did.
+    if config.gateways.is_empty() && config.endpoints.is_empty() {
+        return fail(
+            Exit::Usage,
+            "there is nowhere to deliver to: set PUSHGATEWAY_URL or REMOTE_WRITE_URL, or `pushgateways:` or \
+             `remote_write:` in the file (`fleetpush fleets` counts without delivering)",
+        );
+    }
     let control = Control::new();
     if let Err(error) = app::signals(&control) {
         return fail(Exit::Failed, format_args!("signals cannot be handled: {error}"));

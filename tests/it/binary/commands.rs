@@ -97,10 +97,12 @@ async fn an_answer_that_cannot_be_written_is_a_failure_in_words(#[case] argument
 async fn to(out: Stdio, arguments: &[&str]) -> (i32, String) {
     let options = balena::Options { latency: Duration::from_millis(200), ..balena::Options::default() };
     let api = balena::Server::start(account(), options).await.expect("a free port");
+    let gateway = receiver().await;
     let mut child = Command::new(env!("CARGO_BIN_EXE_fleetpush"))
         .args(arguments)
         .env_clear()
         .envs([("BALENA_TOKEN", TOKEN), ("BALENA_API_URL", &api.base_url())])
+        .env("PUSHGATEWAY_URL", gateway.base_url())
         .envs([("FLEETPUSH_LISTEN_ADDRESS", "127.0.0.1:0"), ("FLEETPUSH_QUEUE_DIR", "memory")])
         .envs([("FLEETPUSH_LOG_LEVEL", "error")])
         .stdin(Stdio::null())

@@ -78,6 +78,16 @@ async fn once_delivers_and_its_exit_code_says_what_failed(#[case] ill: Ill, #[ca
 }
 
 #[tokio::test]
+async fn once_without_a_sink_asks_nothing_and_names_the_settings() {
+    let api = api().await;
+    let mut program = Program::command(&["once"], &api, &[]);
+    assert_eq!(program.code().await, 2);
+    let said = program.stderr();
+    assert!(said.starts_with("fleetpush: there is nowhere to deliver to: set PUSHGATEWAY_URL "), "{said}");
+    assert_eq!((api.request_count(), program.stdout().as_str()), (0, ""));
+}
+
+#[tokio::test]
 async fn a_check_of_what_is_well_stores_nothing() {
     let (api, remote) = (api().await, receiver().await);
     let mut program = Program::command(&["check"], &api, &borrowed(&sinks(&remote)));
