@@ -20,6 +20,7 @@ mod pushgateway;
 mod queue_commands;
 mod receiver;
 mod remote_rig;
+mod rules;
 mod secrets;
 mod servers;
 mod storm;

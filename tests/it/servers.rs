@@ -319,6 +319,18 @@ pub fn promtool_check_metrics(suite: Suite, page: &str) -> Result<(), String> {
     Err(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
 }
 
+/// promtool with these arguments, to its end: all that it said, where that was not a success an error.
+pub fn promtool(suite: Suite, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(suite.program("promtool"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("promtool starts: `make test-servers` has tried it");
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() { Ok(said) } else { Err(said) }
+}
+
 /// Asks again every 20 ms until there is an answer; fails the test with `what` when `limit` has passed.
 pub async fn eventually<T>(what: &str, limit: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();
