@@ -44,7 +44,9 @@ pub fn said<'a>(rule: &'a Value, key: &str) -> &'a str {
 pub fn metrics(expr: &str) -> BTreeSet<&str> {
     let words = expr.split(|letter: char| !(letter.is_ascii_alphanumeric() || "_:".contains(letter)));
     let ours = ["balena_", "fleetpush_", "prometheus_", "kube_"];
-    words.filter(|word| word.contains(':') || ours.iter().any(|begin| word.starts_with(begin))).collect()
+    let recorded =
+        |word: &str| word.contains(':') && word.starts_with(|letter: char| letter.is_ascii_lowercase());
+    words.filter(|word| recorded(word) || ours.iter().any(|begin| word.starts_with(begin))).collect()
 }
 
 /// The files with cases.

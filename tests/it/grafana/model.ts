@@ -15,8 +15,10 @@ type Plain<T> = T extends string
       ? { [K in keyof T]: Plain<T[K]> }
       : T;
 
+type Source = { type: "prometheus"; uid: "${datasource}" };
+
 type Query = {
-  datasource: { type: "prometheus"; uid: "${datasource}" };
+  datasource: Source;
   editorMode: "code";
   expr: string;
   refId: string;
@@ -27,9 +29,10 @@ type Query = {
 );
 
 type Shown<Type extends string, Options, Field> = Plain<
-  Omit<model.Panel, "type" | "options" | "fieldConfig" | "targets">
+  Omit<model.Panel, "type" | "datasource" | "options" | "fieldConfig" | "targets">
 > & {
   type: Type;
+  datasource: Source;
   title: string;
   description: string;
   options: Plain<Options>;
@@ -48,7 +51,8 @@ type Panel =
   | (Plain<Omit<model.RowPanel, "panels">> & { type: "row"; title: string; collapsed: false; panels: never[] });
 
 // These are in every dashboard that Grafana writes, and not in its model.
-type Variable = Plain<model.VariableModel> & {
+type Variable = Plain<Omit<model.VariableModel, "datasource">> & {
+  datasource?: Source;
   definition?: string;
   auto?: boolean;
   auto_count?: number;
