@@ -44,8 +44,10 @@ pub fn said<'a>(rule: &'a Value, key: &str) -> &'a str {
 pub fn metrics(expr: &str) -> BTreeSet<&str> {
     let words = expr.split(|letter: char| !(letter.is_ascii_alphanumeric() || "_:".contains(letter)));
     let ours = ["balena_", "fleetpush_", "prometheus_", "kube_"];
-    let recorded =
-        |word: &str| word.contains(':') && word.starts_with(|letter: char| letter.is_ascii_lowercase());
+    let recorded = |word: &str| {
+        word.trim_end_matches(':').contains(':')
+            && word.starts_with(|letter: char| letter.is_ascii_lowercase())
+    };
     words.filter(|word| recorded(word) || ours.iter().any(|begin| word.starts_with(begin))).collect()
 }
 
@@ -223,6 +225,29 @@ fn what_is_recorded_is_used_and_what_is_used_is_recorded_or_said() {
     for name in of_metrics.into_iter().filter(|name| !name.starts_with("kube_")) {
         assert!(documented.contains(&format!("\n| `{name}` |")), "{name} is not in docs/metrics.md");
     }
+}
+
+#[test]
+fn the_page_about_dashboards_names_what_there_is() {
+    let page = text("docs/dashboards.md");
+    for path in [ALERTS, RECORDING, "deploy/grafana/fleets.json", "deploy/grafana/sender.json"] {
+        assert!(page.contains(&format!("](../{path})")) && repository(path).is_file(), "{path}");
+    }
+    assert!(page.contains(&format!("{} alerts", alerts().len())));
+    for rule in rules(RECORDING) {
+        assert!(page.contains(&format!("| `{}` |", said(&rule, "record"))), "{rule}");
+    }
+    // An alert's name that either page speaks of is one that there is.
+    let known: BTreeSet<String> = alerts().iter().map(|alert| said(alert, "alert").to_owned()).collect();
+    let spoken: BTreeSet<String> = [page, text(RUNBOOK)]
+        .iter()
+        .flat_map(|page| page.split(|letter: char| !letter.is_ascii_alphanumeric()))
+        .filter(|word| {
+            ["Fleetpush", "Balena"].iter().any(|begin| word.len() > begin.len() && word.starts_with(begin))
+        })
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(spoken, known);
 }
 
 #[test]
