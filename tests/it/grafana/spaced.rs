@@ -29,8 +29,8 @@ fn said_again(page: &str, now_ms: i64) -> String {
         series_count += 1;
         let (series, value) = line.rsplit_once(' ').expect("a value");
         let value: f64 = value.parse().expect("a number");
-        let end = series.find('{').unwrap_or(series.len());
-        let (name, labels) = (&series[..end], series[end..].trim_start_matches('{').trim_end_matches('}'));
+        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let labels = labels.strip_suffix('}').expect("labels end");
         let comma = if labels.is_empty() { "" } else { "," };
         for cycle in 0..CYCLES {
             let back = CYCLES - 1 - cycle;
