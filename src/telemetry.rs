@@ -225,8 +225,8 @@ impl Telemetry {
             status.sinks.insert(sink.key(), status::SinkStatus::new(sink.kind, sink.url.clone()));
         });
         let m = &self.0.metrics;
-        m.sink_up.set(sink.sink(), 0.0);
-        m.sink_parked.set(sink.sink(), 0.0);
+        m.sink_up.begin(sink.sink(), 0.0);
+        m.sink_parked.begin(sink.sink(), 0.0);
         if sink.kind == SinkKind::RemoteWrite {
             for zero in [&m.rw_samples, &m.rw_failed, &m.rw_retried, &m.rw_bytes, &m.rw_metadata] {
                 zero.add(sink.remote(), 0.0);

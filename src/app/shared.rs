@@ -131,7 +131,7 @@ impl Shared {
         })
     }
 
-    /// Goes on counting from where the last `once` has stopped. A store that does not answer costs that alone.
+    /// Goes on from where the last `once` has stopped. A store that does not answer costs that alone.
     pub(super) async fn resume_counters(&self, config: &Config) {
         let Some(queue) = self.queue() else { return };
         if let Ok(Some(kept)) = queue.counters().await {
@@ -141,7 +141,7 @@ impl Shared {
         }
     }
 
-    /// Keeps the counters for the next `once`.
+    /// Keeps the counters, and how the last requests ended, for the next `once`.
     pub(super) async fn keep_counters(&self) {
         if let Some(queue) = self.queue() {
             queue.keep_counters(self.telemetry.counters()).await.unwrap_or_default();

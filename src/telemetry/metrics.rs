@@ -28,6 +28,11 @@ impl Vector {
         self.lock().insert(labels, to);
     }
 
+    /// Sets it where nothing is known yet.
+    pub(super) fn begin(&self, labels: Vec<Text>, with: f64) {
+        self.lock().entry(labels).or_insert(with);
+    }
+
     fn forget_sink(&self, sink: &SinkName) {
         self.lock().retain(|values, _| !self.is_of(values, sink));
     }
@@ -40,12 +45,21 @@ impl Vector {
         }
     }
 
+    /// Whether the next process goes on from it.
+    fn outlives(&self) -> bool {
+        self.kind == Kind::Counter || LAST_REQUEST.contains(&self.name)
+    }
+
     /// Goes on from a number that an earlier process has kept, unless it speaks of none of these sinks.
     fn resume(&self, values: Vec<Text>, number: f64, sinks: &[SinkName]) {
         let of_a_sink = matches!(self.labels, ["sink" | "remote_name", ..]);
         let wanted = !of_a_sink || sinks.iter().any(|sink| self.is_of(&values, sink));
-        if self.kind == Kind::Counter && values.len() == self.labels.len() && number >= 0.0 && wanted {
-            self.add(values, number);
+        if !self.outlives() || values.len() != self.labels.len() || number < 0.0 || !wanted {
+            return;
+        }
+        match self.kind {
+            Kind::Counter => self.add(values, number),
+            _ => self.set(values, number),
         }
     }
 
@@ -73,6 +87,15 @@ impl Vector {
         Some(Series { labels: Labels::new(named.ok()?).ok()?, value: Value::from(value) })
     }
 }
+
+/// What the last request to a sink has shown. A job that ends after each cycle says it in its next cycle: its own
+/// requests come only after its metrics are on their way.
+const LAST_REQUEST: [&str; 4] = [
+    "fleetpush_sink_up",
+    "fleetpush_sink_parked",
+    "fleetpush_sink_last_success_timestamp_seconds",
+    "prometheus_remote_storage_queue_highest_sent_timestamp_seconds",
+];
 
 macro_rules! metrics {
     ($($field:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
@@ -110,11 +133,11 @@ macro_rules! metrics {
 }
 
 impl Metrics {
-    /// Every counter's name, label values and numbers.
-    pub(super) fn counters(&self) -> BTreeMap<&'static str, Vec<Counted>> {
-        let counters = self.all().filter(|vector| vector.kind == Kind::Counter);
+    /// What the next process goes on from: names, label values and numbers.
+    pub(super) fn kept(&self) -> BTreeMap<&'static str, Vec<Counted>> {
+        let kept = self.all().filter(|vector| vector.outlives());
         let values = |vector: &Vector| vector.lock().iter().map(|(v, number)| (v.clone(), *number)).collect();
-        counters.map(|vector| (vector.name, values(vector))).collect()
+        kept.map(|vector| (vector.name, values(vector))).collect()
     }
 
     /// Goes on from a number that an earlier process has kept.

@@ -7,7 +7,7 @@ mod process;
 mod scrape;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -61,13 +61,20 @@ impl Prometheus {
 
     /// As `start`, with more arguments, such as `--enable-feature=...`.
     pub async fn start_with(suite: Suite, config: &str, extra: &[&str]) -> Self {
+        Self::launch(suite, config, extra, |_| {}).await
+    }
+
+    /// As `start_with`; `prepare` is given the folder of the data, which is not there yet.
+    async fn launch(suite: Suite, config: &str, extra: &[&str], prepare: impl Fn(&Path)) -> Self {
         let program = suite.program("prometheus");
         let process = Process::start(program, "/-/ready", |port, folder| {
             let file = folder.join("prometheus.yml");
             std::fs::write(&file, config).expect("the server's folder is writable");
+            let data = folder.join("data");
+            prepare(&data);
             let mut arguments = vec![
                 format!("--config.file={}", file.display()),
-                format!("--storage.tsdb.path={}", folder.join("data").display()),
+                format!("--storage.tsdb.path={}", data.display()),
                 format!("--web.listen-address=127.0.0.1:{port}"),
                 "--web.enable-remote-write-receiver".to_owned(),
             ];
@@ -77,6 +84,18 @@ impl Prometheus {
         .await;
         let api = Api::new(process.url(), &[]);
         Self { process, api }
+    }
+
+    /// Starts one that scrapes nothing and holds what a text in the OpenMetrics format, with times, says.
+    pub async fn holding(suite: Suite, page: &str) -> Self {
+        Self::launch(suite, "global: {scrape_interval: 1h}", &[], |data| {
+            let file = data.with_extension("openmetrics");
+            std::fs::write(&file, page).expect("the server's folder is writable");
+            let [file, data] = [&file, data].map(|path| path.to_str().expect("a temporary path is text"));
+            promtool(suite, &["tsdb", "create-blocks-from", "openmetrics", file, data])
+                .unwrap_or_else(|said| panic!("no blocks: {said}"));
+        })
+        .await
     }
 
     /// Starts one that scrapes nothing.
@@ -317,6 +336,18 @@ pub fn promtool_check_metrics(suite: Suite, page: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+}
+
+/// promtool with these arguments, to its end: all that it said, where that was not a success an error.
+pub fn promtool(suite: Suite, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(suite.program("promtool"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("promtool starts: `make test-servers` has tried it");
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() { Ok(said) } else { Err(said) }
 }
 
 /// Asks again every 20 ms until there is an answer; fails the test with `what` when `limit` has passed.

@@ -73,3 +73,29 @@ async fn the_counters_of_once_go_on() {
     let gone = gone.iter().find(|(labels, _)| labels["remote_name"] == "gone");
     assert!(gone.is_some_and(|(_, value)| value.is_nan()), "a sink that is gone has ended: {gone:?}");
 }
+
+#[tokio::test]
+async fn the_next_once_says_at_one_sink_how_the_last_request_to_another_has_ended() {
+    let (site, remote, other) = (Site::new().await, receiver().await, receiver().await);
+    site.endpoints(&[("main", &remote.write_url()), ("other", &other.write_url())]);
+    other.inject(Fault::status_with(401, "who are you"), Times::Always);
+    let told = |metric: &str, label: &str, name: &str| {
+        let all = last(&remote, metric);
+        all.into_iter().find(|(labels, _)| labels[label] == name).map(|(_, value)| value)
+    };
+    let parked = |name: &str| told("fleetpush_sink_parked", "sink", name);
+    let sent = |name: &str| {
+        told("prometheus_remote_storage_queue_highest_sent_timestamp_seconds", "remote_name", name)
+    };
+    assert_eq!(site.command(&["once"]).await.code, 4);
+    assert_eq!((parked("main"), parked("other")), (None, None), "nothing was asked before");
+    assert_eq!(site.command(&["once"]).await.code, 4);
+    assert_eq!((parked("main"), parked("other")), (Some(0.0), Some(1.0)));
+    assert_eq!(told("fleetpush_sink_up", "sink", "other"), Some(0.0));
+    assert!(sent("main").is_some_and(|at| at > 0.0) && sent("other").is_none());
+    other.clear_faults();
+    assert_eq!(site.command(&["once"]).await.code, 0);
+    assert_eq!(parked("other"), Some(1.0), "as it was when that once began");
+    assert_eq!(site.command(&["once"]).await.code, 0);
+    assert_eq!((parked("other"), told("fleetpush_sink_up", "sink", "other")), (Some(0.0), Some(1.0)));
+}
