@@ -10,6 +10,7 @@ mod collect;
 mod demo_api;
 mod demo_receiver;
 mod demo_senders;
+mod docs;
 mod encodings;
 mod end_to_end;
 mod grafana;

@@ -31,7 +31,7 @@ impl Suite {
     /// Both, for tests that must hold at either.
     pub const ALL: [Self; 2] = [Self::Stock, Self::New];
 
-    fn program(self, name: &str) -> PathBuf {
+    pub fn program(self, name: &str) -> PathBuf {
         let folder = match self {
             Self::Stock => "stock",
             Self::New => "new",
