@@ -34,7 +34,7 @@ use crate::sink::pushgateway::{PushError, Pusher};
 use crate::sink::worker::Worker;
 use crate::telemetry::Telemetry;
 pub use control::{AskError, ask_queue};
-pub use desk::{Answer, Ask, EndpointReport, EndpointState, Report};
+pub use desk::{Answer, Ask, Report};
 pub use once::{OnceOutcome, once};
 pub use probe::{CheckReport, Finding, check, delete_groups, fleets};
 use shared::Shared;
