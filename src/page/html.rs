@@ -6,7 +6,7 @@ mod text;
 
 use std::fmt::{self, Display, Write as _};
 
-use self::text::{Escaped, Grouped, Percent, Said};
+use self::text::{Clock, Escaped, Grouped, Percent, Said};
 use super::query::Query;
 use super::view::{Overall, View};
 use super::{look, script};
@@ -68,12 +68,10 @@ fn now(html: &mut String, view: &View) -> fmt::Result {
     };
     write!(
         html,
-        "<p id=\"headline\" class=\"headline {class}\"><b>{word}</b> <span>{}</span></p>\n\
-         <p class=\"note\">as of <time datetime=\"{at}\">{clock} UTC</time></p>\n<dl class=\"stats\">",
+        "<p id=\"headline\" class=\"headline {class}\"><b>{word}</b>: {}</p>\n<p class=\"note\">as of {}</p>\n\
+         <dl class=\"stats\">",
         Escaped(&view.headline),
-        at = view.at,
-        // 2026-01-02T03:04:05Z
-        clock = view.at.get(11..19).unwrap_or(&view.at),
+        Clock(&view.at, &view.at),
     )?;
     let totals = view.totals;
     if totals.fleets > 0 {
@@ -95,7 +93,7 @@ fn now(html: &mut String, view: &View) -> fmt::Result {
             0 => Sentence::new("running"),
             seconds => Sentence::new("in ").span(at, seconds),
         };
-        write!(html, "<div><dt>Next collect</dt><dd>{}</dd></div>", Said(&when))?;
+        write!(html, "<div><dt>Next collect</dt><dd>{}</dd></div>", Said(&when, &view.at))?;
     }
     html.push_str("</dl>");
     Ok(())
@@ -114,7 +112,7 @@ fn collecting(html: &mut String, view: &View) -> fmt::Result {
             "<li class=\"{class}\"><p class=\"name\"><bdi>{}</bdi> <b>{word}</b></p>",
             Escaped(&source.name)
         )?;
-        sentences(html, &source.words)?;
+        sentences(html, view, &source.words)?;
         html.push_str("</li>");
     }
     html.push_str("</ul>");
@@ -140,27 +138,29 @@ fn delivery(html: &mut String, view: &View) -> fmt::Result {
         let kind = if sink.kind == "pushgateway" { "Pushgateway" } else { "remote write" };
         write!(
             html,
-            "<li class=\"{class}\"><p class=\"name\"><bdi>{}</bdi> <span class=\"note\">{kind}</span> <b>{word}</b></p>",
+            "<li class=\"{class}\"><p class=\"name\"><bdi>{}</bdi> <span class=\"note\">{kind}</span> <b>{word}</b>",
             Escaped(&sink.report.name)
         )?;
         if let Some(url) = sink.report.url.as_deref().filter(|url| *url != sink.report.name) {
-            write!(html, "<p class=\"note\"><bdi>{}</bdi></p>", Escaped(url))?;
+            write!(html, " <bdi class=\"note\">{}</bdi>", Escaped(url))?;
         }
-        sentences(html, &sink.words)?;
+        html.push_str("</p>");
+        sentences(html, view, &sink.words)?;
         html.push_str("</li>");
     }
     if let Some(queue) = &view.queue {
         let (class, word) = if queue.trouble.is_some() { ("ill", "Broken") } else { ("well", "Works") };
         write!(html, "<li class=\"{class}\"><p class=\"name\">Queue <b>{word}</b></p>")?;
-        sentences(html, &queue.words)?;
+        sentences(html, view, &queue.words)?;
         html.push_str("</li>");
     }
     html.push_str("</ul>");
     Ok(())
 }
 
-fn sentences(html: &mut String, sentences: &[Sentence]) -> fmt::Result {
-    sentences.iter().try_for_each(|sentence| write!(html, "<p class=\"said\">{}</p>", Said(sentence)))
+fn sentences(html: &mut String, view: &View, sentences: &[Sentence]) -> fmt::Result {
+    let mut all = sentences.iter();
+    all.try_for_each(|sentence| write!(html, "<p class=\"said\">{}</p> ", Said(sentence, &view.at)))
 }
 
 /// A picture for the browser's tab, which tells trouble from far away. Its slashes are written so that nothing

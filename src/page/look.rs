@@ -28,7 +28,6 @@ header nav a{padding:.15rem 0}
 #now{border-top:1px solid var(--edge);padding:.75rem 0;display:grid;grid-template-columns:1fr auto;gap:.5rem 1rem;
 align-items:baseline}
 .headline{font-size:1.05rem}
-.headline b{margin-right:.25rem}
 .headline b::before,.things b::before{display:inline-block;margin-right:.35em}
 .well b{color:var(--well)}.ill b,.stats .ill dd,.dark{color:var(--ill)}.idle b{color:var(--soft)}
 .well b::before{content:"●" / ""}.ill b::before{content:"▲" / ""}.idle b::before{content:"○" / ""}
@@ -36,13 +35,13 @@ align-items:baseline}
 .stats dt{color:var(--soft);font-size:.86rem}
 .stats dd{font-size:1.35rem;line-height:1.25;font-variant-numeric:tabular-nums}
 .stats small{font-size:.93rem}
-.two{display:grid;grid-template-columns:2fr 3fr;gap:0 1.5rem;
-border-top:1px solid var(--edge);padding:.75rem 0}
+.two{display:grid;grid-template-columns:1fr 2fr;gap:0 1.5rem;
+border-top:1px solid var(--edge);padding:.75rem 0 1rem}
 h2{font-size:.93rem;font-weight:600;margin-bottom:.4rem}
-.things{list-style:none}
-.things li{border-left:3px solid var(--edge);padding:.05rem 0 .05rem .75rem;margin-bottom:.7rem}
+.things{list-style:none;display:grid;grid-template-columns:repeat(auto-fit,minmax(min(19rem,100%),1fr));gap:.7rem 1.5rem;align-items:start}
+.things li{border-left:3px solid var(--edge);padding:.05rem 0 .05rem .75rem}
 .things .ill{border-color:var(--ill);background:var(--illground);padding:.4rem .75rem}
-.name bdi{font-weight:600}
+.name bdi:first-child{font-weight:600}.name .note{margin-left:.25rem}
 .name b{margin-left:.25rem;white-space:nowrap}
 .said::first-letter{text-transform:uppercase}
 time{font-variant-numeric:tabular-nums;white-space:nowrap}
@@ -86,8 +85,9 @@ padding:.5rem .75rem;border-radius:4px}
 @media (max-width:44rem){
 body{padding:.5rem .75rem 2rem}
 #now,.two{grid-template-columns:1fr}
+#collecting{padding-bottom:.75rem}
 .devices{display:none}.of{display:inline;color:var(--soft)}
-.stats{gap:.4rem 1.25rem}.stats dd{font-size:1.15rem}
+.stats{display:grid;grid-template-columns:auto auto;justify-content:start;gap:.3rem 2rem}.stats dd{font-size:1.15rem}
 th,td{padding-right:.6rem}
 .slug{display:block;margin-left:0}
 .share{width:4.2rem;white-space:normal}.share span{min-width:0}.bar{display:block;width:4rem;margin:0 0 .15rem}

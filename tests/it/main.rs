@@ -22,6 +22,7 @@ mod receiver;
 mod remote_rig;
 mod secrets;
 mod servers;
+mod status;
 mod storm;
 mod strict;
 mod tls;

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use super::super::chart;
 use super::super::query::{Column, Query, Sort};
 use super::super::view::{Counts, FleetView, ON_A_PAGE, Overall, View, number};
-use super::text::{Escaped, Grouped, Percent, Signed};
+use super::text::{Clock, Escaped, Grouped, Percent, Signed};
 
 /// What is searched for, and the order.
 pub(super) fn form(html: &mut String, view: &View) -> fmt::Result {
@@ -56,7 +56,7 @@ pub(super) fn found(html: &mut String, view: &View) -> fmt::Result {
         (Column::Name, "fleet", "Fleet"),
         (Column::Online, "n", "Online"),
         (Column::Devices, "n devices", "Devices"),
-        (Column::Share, "share", "Share online"),
+        (Column::Share, "share", "Share"),
         (Column::Change, "hour", "Last hour"),
     ] {
         heading(html, view, column, class, title)?;
@@ -81,14 +81,9 @@ fn caption(html: &mut String, view: &View) -> fmt::Result {
         _ => write!(html, "fleets {first} to {} of {all}", first + view.fleets.len() - 1)?,
     }
     html.push_str("</span>. The lines go from no device online to all of them.");
-    if let Some(source) =
-        view.sources.iter().find(|source| matches!(source.counts, Counts::Standing | Counts::Withdrawn))
-    {
-        write!(
-            html,
-            " <strong>Last counted at <time datetime=\"{0}\">{0}</time>.</strong>",
-            source.last_success.as_deref().unwrap_or("an unknown time")
-        )?;
+    let old = view.sources.iter().filter(|source| source.counts != Counts::Current);
+    for at in old.filter_map(|source| source.last_success.as_deref()) {
+        write!(html, " <strong>Last counted at {}.</strong>", Clock(at, &view.at))?;
     }
     Ok(())
 }
@@ -117,16 +112,19 @@ fn row(html: &mut String, view: &View, fleet: &FleetView) -> fmt::Result {
     } else {
         "<tr class=\"old\"><th scope=\"row\" class=\"fleet\">"
     });
-    match (fleet.name.trim(), fleet.slug.as_deref()) {
-        ("", None) => html.push_str("(no name)"),
-        ("", Some(slug)) => write!(html, "<bdi>{}</bdi>", Escaped(slug))?,
-        (name, None) => write!(html, "<bdi>{}</bdi>", Escaped(name))?,
-        (name, Some(slug)) => {
-            write!(html, "<bdi>{}</bdi> <bdi class=\"slug\">{}</bdi>", Escaped(name), Escaped(slug))?;
-        }
+    let slug = fleet.slug.as_deref().unwrap_or_default();
+    // A name of blanks alone cannot be seen.
+    let is_named = !fleet.name.trim().is_empty();
+    match (is_named, slug) {
+        (false, "") => html.push_str("(no name)"),
+        (false, slug) => write!(html, "<bdi>{}</bdi>", Escaped(slug))?,
+        (true, _) => write!(html, "<bdi>{}</bdi>", Escaped(&fleet.name))?,
     }
     if devices > 0 && online == 0 {
         html.push_str(" <b class=\"dark\">dark</b>");
+    }
+    if is_named && !slug.is_empty() {
+        write!(html, " <bdi class=\"slug\">{}</bdi>", Escaped(slug))?;
     }
     write!(
         html,

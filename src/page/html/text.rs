@@ -4,18 +4,35 @@ use std::fmt::{self, Display, Write as _};
 
 use crate::telemetry::words::{Piece, Sentence};
 
-/// A sentence with its exact times.
-pub(super) struct Said<'a>(pub(super) &'a Sentence);
+/// A sentence with its exact times, as one says them on the day of its second part (RFC 3339).
+pub(super) struct Said<'a>(pub(super) &'a Sentence, pub(super) &'a str);
 
 impl Display for Said<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.pieces().iter().try_for_each(|piece| match piece {
             Piece::Text(text) => Escaped(text).fmt(f),
             Piece::Time { exact, said } if exact.is_empty() => f.write_str(said),
+            Piece::Time { exact, said } if exact == said => Clock(exact, self.1).fmt(f),
             Piece::Time { exact, said } => {
                 write!(f, "<time datetime=\"{exact}\" title=\"{exact}\">{said}</time>")
             }
         })
+    }
+}
+
+/// A point in time (RFC 3339); the day is said where it is not that of the second part.
+pub(super) struct Clock<'a>(pub(super) &'a str, pub(super) &'a str);
+
+impl Display for Clock<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Clock(exact, now) = self;
+        write!(f, "<time datetime=\"{exact}\" title=\"{exact}\">")?;
+        match exact.trim_end_matches('Z').split_once('T') {
+            Some((day, clock)) if now.starts_with(day) => f.write_str(clock)?,
+            Some((day, clock)) => write!(f, "{day} {clock}")?,
+            None => f.write_str(exact)?,
+        }
+        f.write_str(" UTC</time>")
     }
 }
 
@@ -97,6 +114,21 @@ mod tests {
             ("👩\u{200d}🚀 e\u{301} שלום", "👩\u{200d}🚀 e\u{301} שלום"),
         ] {
             assert_eq!(Escaped(text).to_string(), escaped);
+        }
+    }
+
+    #[test]
+    fn the_day_is_said_where_it_is_another_one() {
+        let (exact, attributes) =
+            ("2026-01-15T02:17:30Z", "datetime=\"2026-01-15T02:17:30Z\" title=\"2026-01-15T02:17:30Z\"");
+        let sentence = Sentence::new("at ").exactly(exact).say(", ").span(exact, 61);
+        for (now, clock) in
+            [("2026-01-15T23:00:00Z", "02:17:30 UTC"), ("2026-01-16T00:00:00Z", "2026-01-15 02:17:30 UTC")]
+        {
+            assert_eq!(
+                Said(&sentence, now).to_string(),
+                format!("at <time {attributes}>{clock}</time>, <time {attributes}>1 min 1 s</time>")
+            );
         }
     }
 

@@ -109,7 +109,7 @@ fn words(
     };
     let since = source.failing_since.unwrap_or(ended);
     let begun = ago(Sentence::new("collecting has failed for "), since);
-    let mut all = vec![begun.say(format!(": {error}")), due("balena_up is 0; next try")];
+    let mut all = vec![begun.say(format!(": {error}")), due("meanwhile balena_up is 0; next try")];
     let last = |begun: &str, then: &str| {
         let counted = past.and_then(|past| past.counted);
         counted.map(|counted| ago(Sentence::new(begun), counted).say(then))
