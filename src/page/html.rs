@@ -150,7 +150,7 @@ fn delivery(html: &mut String, view: &View) -> fmt::Result {
     }
     if let Some(queue) = &view.queue {
         let (class, word) = if queue.trouble.is_some() { ("ill", "Broken") } else { ("well", "Works") };
-        write!(html, "<li class=\"{class}\"><p class=\"name\">Queue <b>{word}</b></p>")?;
+        write!(html, "<li class=\"{class}\"><p class=\"name\"><bdi>Queue</bdi> <b>{word}</b></p>")?;
         sentences(html, view, &queue.words)?;
         html.push_str("</li>");
     }

@@ -36,12 +36,13 @@ align-items:baseline}
 .stats dd{font-size:1.35rem;line-height:1.25;font-variant-numeric:tabular-nums}
 .stats small{font-size:.93rem}
 .two{display:grid;grid-template-columns:1fr 2fr;gap:0 1.5rem;
-border-top:1px solid var(--edge);padding:.75rem 0 1rem}
+border-top:1px solid var(--edge);padding:.75rem 0}
 h2{font-size:.93rem;font-weight:600;margin-bottom:.4rem}
-.things{list-style:none;display:grid;grid-template-columns:repeat(auto-fit,minmax(min(19rem,100%),1fr));gap:.7rem 1.5rem;align-items:start}
-.things li{border-left:3px solid var(--edge);padding:.05rem 0 .05rem .75rem}
+.things{list-style:none;columns:19rem;column-gap:1.5rem}
+.things li{border-left:3px solid var(--edge);padding:.05rem 0 .05rem .75rem;
+margin-bottom:.7rem;break-inside:avoid}
 .things .ill{border-color:var(--ill);background:var(--illground);padding:.4rem .75rem}
-.name bdi:first-child{font-weight:600}.name .note{margin-left:.25rem}
+.name bdi:first-child{font-weight:600}
 .name b{margin-left:.25rem;white-space:nowrap}
 .said::first-letter{text-transform:uppercase}
 time{font-variant-numeric:tabular-nums;white-space:nowrap}
@@ -85,7 +86,6 @@ padding:.5rem .75rem;border-radius:4px}
 @media (max-width:44rem){
 body{padding:.5rem .75rem 2rem}
 #now,.two{grid-template-columns:1fr}
-#collecting{padding-bottom:.75rem}
 .devices{display:none}.of{display:inline;color:var(--soft)}
 .stats{display:grid;grid-template-columns:auto auto;justify-content:start;gap:.3rem 2rem}.stats dd{font-size:1.15rem}
 th,td{padding-right:.6rem}

@@ -61,7 +61,7 @@ export async function run(test, ...more) {
     browser = await chromium.launch({
       executablePath: "/usr/bin/chromium",
       args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--font-render-hinting=none", ...more],
+        "--disable-component-update", "--disable-sync", "--font-render-hinting=none", "--disable-lcd-text", ...more],
     });
     await test(browser);
   } catch (error) {
