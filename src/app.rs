@@ -306,7 +306,8 @@ async fn collect_loop(source: Source, mut ticker: Ticker, shared: Arc<Shared>, s
             () = stop.cancelled() => return,
             cycle = collector.cycle() => cycle,
         };
-        shared.collected(batch, &report).await;
+        // Before its end is told: there is no moment in which nothing is known to come.
         shared.telemetry.next_cycle(ticker.next_at());
+        shared.collected(batch, &report).await;
     }
 }

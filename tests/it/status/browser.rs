@@ -103,14 +103,17 @@ async fn the_page_refreshes_itself_and_leaves_its_reader_alone() {
     let mut program = site.start(&[], json!({}));
     let page = program.page().await;
     until(&page, "all fleets", |status| status["totals"]["fleets"] == 60).await;
-    let ready = |name: &str| site.folder.path().join(name);
-    let (looking, seen): (PathBuf, PathBuf) = (ready("looking"), ready("seen"));
-    let reader = browse("refresh.mjs", json!({"page": page, "looking": looking, "seen": seen}));
+    let step = |name: &str| site.folder.path().join(name);
+    let (looking, again, seen): (PathBuf, PathBuf, PathBuf) = (step("looking"), step("again"), step("seen"));
+    let known = json!({"page": page, "looking": looking, "again": again, "seen": seen});
+    let reader = browse("refresh.mjs", known);
     let world = async {
-        eventually("the browser looks", LIMIT, async || looking.exists().then_some(())).await;
         let fleet = simulation.fleet("acme/fleet-13").unwrap();
-        simulation.set_devices(fleet.id, vec![Device::operational(); 77]);
-        eventually("the browser has seen it", LIMIT, async || seen.exists().then_some(())).await;
+        for (file, devices) in [(&looking, 77), (&again, 55)] {
+            eventually("the browser looks", LIMIT * 2, async || file.exists().then_some(())).await;
+            simulation.set_devices(fleet.id, vec![Device::operational(); devices]);
+        }
+        eventually("the browser has seen it", LIMIT * 2, async || seen.exists().then_some(())).await;
         program.kill();
     };
     tokio::join!(reader, world);
