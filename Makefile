@@ -1,6 +1,7 @@
 # Every check of the project, from a clean checkout:
 #   make test     what CI runs: formatting, lints, all tests against real servers
 #   make audit    licences, bans, known vulnerabilities, unused dependencies
+#   make screenshots  the pictures of the status page in docs/
 #   make soak     the long versions of the tests against loss, into docs/soak.md (about ten minutes)
 #   make bench    CPU, bytes and memory over real HTTP on loopback, into docs/benchmarks.md (minutes; needs valgrind)
 #   make chart-files   the Helm chart's copies of the dashboards and rules, after each change of one
@@ -12,7 +13,7 @@ TOOLS := target/tools
 CARGO_DENY := $(TOOLS)/cargo-deny-0.20.2/bin/cargo-deny
 CARGO_MACHETE := $(TOOLS)/cargo-machete-0.9.2/bin/cargo-machete
 
-.PHONY: test test-servers test-tools audit bench soak chart-files
+.PHONY: test test-servers test-tools screenshots audit bench soak chart-files
 
 test: test-servers test-tools
 	$(CARGO) fmt --check
@@ -26,6 +27,10 @@ test-servers:
 # What else the tests run: one script for each tool, which leaves it in the folder that it is given.
 test-tools:
 	@set -e; for script in $(wildcard tests/tools/*.sh); do $$script target/test-tools; done
+
+# The pictures of docs/status.md: an hour of an account that is made up, on a clock that is moved.
+screenshots: test-tools
+	SCREENSHOTS=$(CURDIR)/docs $(CARGO) test --locked --test it status::browser::the_page_is_pictured
 
 audit: $(CARGO_DENY) $(CARGO_MACHETE)
 	$(CARGO_DENY) --locked check licenses bans sources

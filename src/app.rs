@@ -34,7 +34,7 @@ use crate::sink::pushgateway::{PushError, Pusher};
 use crate::sink::worker::Worker;
 use crate::telemetry::Telemetry;
 pub use control::{AskError, ask_queue};
-pub use desk::{Answer, Ask, EndpointReport, EndpointState, Report};
+pub use desk::{Answer, Ask, Report};
 pub use once::{OnceOutcome, once};
 pub use probe::{CheckReport, Finding, check, delete_groups, fleets};
 use shared::Shared;
@@ -306,7 +306,8 @@ async fn collect_loop(source: Source, mut ticker: Ticker, shared: Arc<Shared>, s
             () = stop.cancelled() => return,
             cycle = collector.cycle() => cycle,
         };
-        shared.collected(batch, &report).await;
+        // Before its end is told: there is no moment in which nothing is known to come.
         shared.telemetry.next_cycle(ticker.next_at());
+        shared.collected(batch, &report).await;
     }
 }

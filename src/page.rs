@@ -3,9 +3,15 @@
 //! In go the batches that the app lets be seen and the telemetry; out comes HTTP. Never: a request to the
 //! API, however often it is scraped.
 
-pub mod landing;
+mod chart;
+pub mod history;
+pub mod html;
+mod look;
 pub mod negotiate;
+pub mod query;
+mod script;
 mod server;
+pub mod view;
 
 pub use server::serve;
 

@@ -10,6 +10,7 @@ pub mod logs;
 pub mod metrics;
 mod queue;
 pub mod status;
+pub mod words;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -179,6 +180,7 @@ impl Telemetry {
             *source = SourceStatus {
                 last_end: Some(c.at),
                 last_success: if c.error.is_none() { Some(c.at) } else { source.last_success },
+                failing_since: c.error.and(source.failing_since.or(Some(c.at))),
                 last_error: c.error.map(|e| e.to_string()),
                 fleets: if c.error.is_none() { c.fleets } else { source.fleets },
                 series: c.series,

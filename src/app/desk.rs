@@ -2,17 +2,16 @@
 //! the command itself.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::store::time;
 use crate::clock::Clock;
 use crate::encode::record;
 use crate::queue::{Aside, Queue, QueueError, Record, View};
 use crate::sample::Millis;
-use crate::telemetry::status::{SinkState, SinkStatus};
-use crate::telemetry::{Backlog, SinkKind, SinkName, Telemetry};
+use crate::sink::worker;
+use crate::telemetry::words::{Doing, SinkReport, exact};
+use crate::telemetry::{SinkKind, SinkName, Telemetry};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,66 +105,7 @@ pub struct Report {
     /// Why the store takes nothing.
     pub trouble: Option<String>,
     /// Each endpoint.
-    pub endpoints: Vec<EndpointReport>,
-}
-
-/// One endpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EndpointReport {
-    /// Its name.
-    pub name: String,
-    /// What it does.
-    #[serde(flatten)]
-    pub state: EndpointState,
-    /// Its URL without userinfo and query.
-    pub url: Option<String>,
-    /// The last failure.
-    pub last_error: Option<String>,
-    /// How long ago a request was last taken.
-    pub last_success_seconds: Option<u64>,
-    /// Records that wait.
-    pub waiting_records: usize,
-    /// Samples that wait.
-    pub waiting_samples: u64,
-    /// The time of the oldest of them (RFC 3339).
-    pub oldest: Option<String>,
-    /// How far the receiver is behind: the age of the oldest.
-    pub lag_seconds: u64,
-    /// Samples that were refused and are kept.
-    pub refused_samples: u64,
-    /// How many of them are to be sent again.
-    pub again_samples: u64,
-}
-
-/// What an endpoint does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum EndpointState {
-    /// Nothing runs.
-    NotRunning,
-    /// No configuration names it any more.
-    Removed,
-    /// Nothing was sent yet.
-    Idle,
-    /// The last request was taken.
-    Sending {
-        /// What is spoken.
-        protocol: Option<String>,
-    },
-    /// The last request failed.
-    Waiting {
-        /// When it is tried again (RFC 3339).
-        until: String,
-        /// In how many seconds.
-        seconds: u64,
-    },
-    /// The receiver refuses us as a whole.
-    Parked {
-        /// When it is asked again (RFC 3339).
-        until: String,
-        /// In how many seconds.
-        seconds: u64,
-    },
+    pub endpoints: Vec<SinkReport>,
 }
 
 /// Everything that an answer is made from.
@@ -219,19 +159,27 @@ impl Desk {
         if self.holder.is_some() && gone.waiting > 0 {
             let samples = usize::try_from(gone.waiting).unwrap_or(usize::MAX);
             self.telemetry.dropped(sink, samples, "queue_drop", &"thrown away as `queue drop` has asked");
-            self.telemetry.backlog(sink, Backlog::default());
         }
+        self.show(sink);
         Ok(Answer::Dropped { waiting: gone.waiting, refused: gone.refused, removed: false })
     }
 
     async fn retry(&self, endpoint: &str) -> Result<Answer, QueueError> {
-        if self.configured(endpoint).is_none() {
+        let Some(sink) = self.configured(endpoint) else {
             let known = self.endpoints.iter().map(|sink| sink.name.to_string()).collect();
             return Ok(Answer::NoSuchEndpoint { known });
-        }
+        };
         let aside = self.queue.retry(endpoint).await?;
+        self.show(sink);
         let running = self.holder.is_some();
         Ok(Answer::Retrying { records: aside.records, samples: aside.samples, running })
+    }
+
+    /// Lets the page and the metrics know what was changed.
+    fn show(&self, sink: &SinkName) {
+        if self.holder.is_some() {
+            worker::show_backlog(&self.queue, sink, &self.telemetry);
+        }
     }
 
     fn report(&self) -> Report {
@@ -239,7 +187,7 @@ impl Desk {
         Report {
             folder: self.queue.folder().map_or_else(String::new, |folder| folder.display().to_string()),
             holder: self.holder.clone(),
-            at: time(now),
+            at: exact(now),
             bytes: view.bytes,
             records: view.records,
             room_seconds: view.full_in.map(|room| room.as_secs()),
@@ -249,51 +197,26 @@ impl Desk {
         }
     }
 
-    fn endpoint(&self, name: &str, view: &View, now: Millis) -> EndpointReport {
-        let status = self.telemetry.status().borrow().sink(SinkKind::RemoteWrite, name).cloned();
+    fn endpoint(&self, name: &str, view: &View, now: Millis) -> SinkReport {
         let configured = self.configured(name);
-        let state = match (configured, &self.holder, &status) {
-            (None, ..) => EndpointState::Removed,
-            (Some(_), None, _) => EndpointState::NotRunning,
-            (Some(_), Some(_), status) => state(status.as_ref(), now),
+        let running = self.telemetry.status().borrow().sink(SinkKind::RemoteWrite, name).cloned();
+        let mut report = match (configured, &self.holder, running) {
+            (None, ..) => SinkReport::of(name, Doing::Removed),
+            (Some(_), None, _) => SinkReport::of(name, Doing::NotRunning),
+            (Some(_), Some(_), None) => SinkReport::of(name, Doing::Idle),
+            (Some(_), Some(_), Some(status)) => status.report(name, now),
         };
+        // The store's own word is newer than what telemetry was last told.
         let waiting = view.endpoints.get(name).copied().unwrap_or_default();
         let Aside { samples, again, .. } = view.aside.get(name).copied().unwrap_or_default();
         let oldest = waiting.oldest_ms.map(Millis);
-        let ago = |then: Millis| now.since(then).as_secs();
-        EndpointReport {
-            name: name.to_owned(),
-            state,
-            url: configured.map(|sink| sink.url.to_string()),
-            last_error: status.as_ref().and_then(|status| status.last_error.clone()),
-            last_success_seconds: status.as_ref().and_then(|status| status.last_success).map(ago),
-            waiting_records: waiting.records,
-            waiting_samples: waiting.samples,
-            oldest: oldest.map(time),
-            lag_seconds: oldest.map_or(0, ago),
-            refused_samples: samples,
-            again_samples: again,
-        }
-    }
-}
-
-fn state(status: Option<&SinkStatus>, now: Millis) -> EndpointState {
-    let Some(status) = status else { return EndpointState::Idle };
-    let next = |delay: Duration| {
-        let left = delay.saturating_sub(status.since.elapsed());
-        (time(now + left), left.as_secs())
-    };
-    match status.state {
-        SinkState::Idle => EndpointState::Idle,
-        SinkState::Delivering => EndpointState::Sending { protocol: status.protocol.map(str::to_owned) },
-        SinkState::Retrying { delay } => {
-            let (until, seconds) = next(delay);
-            EndpointState::Waiting { until, seconds }
-        }
-        SinkState::Parked { delay } => {
-            let (until, seconds) = next(delay);
-            EndpointState::Parked { until, seconds }
-        }
+        report.url = configured.map(|sink| sink.url.to_string());
+        report.waiting_records = waiting.records;
+        report.waiting_samples = waiting.samples;
+        report.oldest = oldest.map(exact);
+        report.lag_seconds = oldest.map_or(0, |then| now.since(then).as_secs());
+        (report.refused_samples, report.again_samples) = (samples, again);
+        report
     }
 }
 

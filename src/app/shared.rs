@@ -16,11 +16,11 @@ use crate::clock::Clock;
 use crate::collect::{CollectError, CycleReport};
 use crate::config::{self, Config};
 use crate::encode::record::Identity;
-use crate::queue::{Queue, Record, Start, View};
+use crate::queue::{Queue, Record, Start};
 use crate::sample::{Batch, ClockTrust, Latest, Millis, Scope, Source, Text};
 use crate::sink::pushgateway::{self, Pusher};
 use crate::sink::worker::{self, Worker};
-use crate::telemetry::{Backlog, Collected, SinkName, Telemetry};
+use crate::telemetry::{Collected, SinkName, Telemetry};
 
 /// The external label by which Mimir tells replicas apart: it takes the series of one of them, and turns to
 /// another where that one has said nothing for 30 seconds.
@@ -340,12 +340,8 @@ impl Shared {
             Entry::Distrusted => {}
         }
         for sink in &current.endpoints {
-            let waiting = queue.waiting(&sink.name);
-            let (oldest, newest) = (waiting.oldest_ms.map(Millis), waiting.newest_ms.map(Millis));
-            self.telemetry.backlog(sink, Backlog { samples: waiting.samples, oldest, newest });
+            worker::show_backlog(&queue, sink, &self.telemetry);
         }
-        let View { bytes, records, oldest_ms, full_in, .. } = queue.view();
-        self.telemetry.queue(bytes, records, oldest_ms.map(Millis), full_in);
         for note in queue.take_notes().await {
             warn!("the queue's {note}");
         }

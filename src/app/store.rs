@@ -11,6 +11,7 @@ use super::AppError;
 use crate::config::{Config, QueueDir, QueueSettings};
 use crate::queue::{OpenError, Queue};
 use crate::sample::Millis;
+use crate::telemetry::words::exact;
 
 /// A queue in memory never grows beyond this, whatever `queue.max_size` says of the disk.
 const MEMORY_BYTES: u64 = 64 << 20;
@@ -80,13 +81,7 @@ pub(super) async fn inspect(
 /// What this process says of itself to others who find the store in use.
 pub(super) fn holder(since: Millis) -> String {
     let host = gethostname::gethostname().to_string_lossy().into_owned();
-    format!("pid {} on {host} since {}", process::id(), time(since))
-}
-
-/// As RFC 3339 has it, to the second.
-pub(super) fn time(at: Millis) -> String {
-    let at = jiff::Timestamp::from_second(at.0.div_euclid(1000)).unwrap_or_default();
-    at.to_string()
+    format!("pid {} on {host} since {}", process::id(), exact(since))
 }
 
 async fn on_disk(folder: PathBuf, queue: &QueueSettings) -> Result<Queue, OpenError> {

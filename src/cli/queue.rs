@@ -1,13 +1,15 @@
 //! `fleetpush queue …`: asks, and says the answer in words.
 
-use std::fmt::Write;
+use std::time::Duration;
 
 use super::args::Queue;
 use super::commands::one_line;
 use super::say::{answer, fail};
 use super::{Exit, chain};
-use crate::app::{self, Answer, Ask, AskError, EndpointReport, EndpointState, Report};
+use crate::app::{self, Answer, Ask, AskError, Report};
 use crate::config::Config;
+use crate::telemetry::SinkKind;
+use crate::telemetry::status::QueueStatus;
 
 /// Does what was asked of the queue.
 pub(super) async fn queue(config: &Config, command: Queue) -> Exit {
@@ -73,161 +75,67 @@ pub(super) async fn queue(config: &Config, command: Queue) -> Exit {
 
 /// The report in sentences.
 fn status(report: &Report) -> String {
-    let Report { folder, holder, at, bytes, records, room_seconds, pending_samples, trouble, endpoints } =
-        report;
+    let Report { folder, holder, at, endpoints, .. } = report;
     let mut lines = vec![match holder {
         Some(holder) => format!("the queue in {folder} at {at}, in use by {}", one_line(holder)),
         None => format!("the queue in {folder} at {at}; nothing runs"),
     }];
-    let mut size = format!("{} on the disk, {records} records", size(*bytes));
-    if let Some(room) = room_seconds {
-        let room = ago(*room);
-        write!(size, "; at the present rate max_size lasts {room} more if nothing is delivered")
-            .unwrap_or_default();
-    }
-    lines.push(size);
-    if let Some(trouble) = trouble {
-        let trouble = one_line(trouble);
-        lines.push(format!("the store cannot be used, {pending_samples} samples wait in memory: {trouble}"));
-    }
+    let queue = QueueStatus {
+        bytes: report.bytes,
+        records: report.records,
+        full_in: report.room_seconds.map(Duration::from_secs),
+        pending_samples: report.pending_samples,
+        trouble: report.trouble.clone(),
+        ..QueueStatus::default()
+    };
+    lines.extend(queue.sentences().iter().map(|sentence| one_line(&sentence.to_string())));
     if endpoints.is_empty() {
         lines.push("no endpoint".to_owned());
     }
     for endpoint in endpoints {
         lines.push(String::new());
-        lines.extend(endpoint_lines(endpoint));
+        lines.push(one_line(&match &endpoint.url {
+            Some(url) if *url != endpoint.name => format!("{} ({url})", endpoint.name),
+            _ => endpoint.name.clone(),
+        }));
+        let sentences = endpoint.sentences(SinkKind::RemoteWrite);
+        lines.extend(sentences.iter().map(|sentence| format!("  {}", one_line(&sentence.to_string()))));
     }
     lines.join("\n")
-}
-
-fn endpoint_lines(endpoint: &EndpointReport) -> Vec<String> {
-    let name = one_line(&endpoint.name);
-    let why = || one_line(endpoint.last_error.as_deref().unwrap_or("no reason known"));
-    let mut lines = vec![match &endpoint.url {
-        Some(url) if *url != endpoint.name => format!("{name} ({})", one_line(url)),
-        _ => name.clone(),
-    }];
-    let last = match endpoint.last_success_seconds {
-        Some(seconds) => format!("the last request was taken {} ago", ago(seconds)),
-        None => "no request was taken since the start".to_owned(),
-    };
-    lines.push(match &endpoint.state {
-        EndpointState::NotRunning => "  not sending: nothing runs".to_owned(),
-        EndpointState::Removed => format!(
-            "  no longer configured: what waits stays until max_age, or `fleetpush queue drop --endpoint {name}`"
-        ),
-        EndpointState::Idle => "  nothing was sent yet".to_owned(),
-        EndpointState::Sending { protocol: Some(protocol) } => format!("  sending ({protocol}), {last}"),
-        EndpointState::Sending { protocol: None } => format!("  sending, {last}"),
-        EndpointState::Waiting { until, seconds } => {
-            format!("  waiting until {until} (in {}) to try again, {last}, because {}", ago(*seconds), why())
-        }
-        EndpointState::Parked { until, seconds } => {
-            format!("  parked, nothing is dropped, asked again at {until} (in {}), {last}, because {}",
-                ago(*seconds), why())
-        }
-    });
-    lines.push(match &endpoint.oldest {
-        None => "  nothing waits".to_owned(),
-        Some(oldest) => format!(
-            "  {} samples in {} records wait; lag {}, the oldest is of {oldest}",
-            endpoint.waiting_samples,
-            endpoint.waiting_records,
-            ago(endpoint.lag_seconds)
-        ),
-    });
-    match (endpoint.refused_samples, endpoint.again_samples) {
-        (0, _) => {}
-        (refused, 0) => lines.push(format!(
-            "  {refused} samples were refused and are kept: `fleetpush queue retry --endpoint {name}` sends them again"
-        )),
-        (refused, again) => {
-            lines.push(format!("  {refused} samples were refused and are kept, {again} of them are sent again"));
-        }
-    }
-    lines
-}
-
-/// A span as one says it: two units at most.
-fn ago(seconds: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
-    let Some(first) = UNITS.iter().position(|(unit, _)| seconds >= *unit) else { return "0 s".to_owned() };
-    let (unit, word) = UNITS[first];
-    let whole = format!("{} {word}", seconds / unit);
-    match UNITS.get(first + 1).map(|(smaller, word)| (seconds % unit / smaller, word)) {
-        Some((rest @ 1.., word)) => format!("{whole} {rest} {word}"),
-        _ => whole,
-    }
-}
-
-fn size(bytes: u64) -> String {
-    const KIB: u64 = 1024;
-    match bytes {
-        0..KIB => format!("{bytes} bytes"),
-        KIB..1_048_576 => format!("{} KiB", bytes / KIB),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::words::{Doing, SinkReport};
 
-    fn endpoint(state: EndpointState) -> EndpointReport {
-        EndpointReport {
-            name: "env".into(),
-            state,
+    fn endpoint(state: Doing) -> SinkReport {
+        SinkReport {
             url: Some("http://a/push".into()),
             last_error: Some("the receiver answered 503\u{1b}".into()),
-            last_success_seconds: None,
-            waiting_records: 0,
-            waiting_samples: 0,
-            oldest: None,
-            lag_seconds: 0,
-            refused_samples: 0,
-            again_samples: 0,
-        }
-    }
-
-    #[test]
-    fn spans_and_sizes_are_said_as_one_says_them() {
-        for (seconds, said) in [
-            (0, "0 s"),
-            (59, "59 s"),
-            (61, "1 min 1 s"),
-            (3_600, "1 h"),
-            (694_800, "8 d 1 h"),
-            (86_461, "1 d"),
-        ] {
-            assert_eq!(ago(seconds), said);
-        }
-        for (bytes, said) in [(5, "5 bytes"), (2_048, "2 KiB"), (3 << 19, "1.5 MiB")] {
-            assert_eq!(size(bytes), said);
+            ..SinkReport::of("env", state)
         }
     }
 
     #[test]
     fn a_report_says_what_each_endpoint_does_and_since_when_it_lags() {
         let at = || "2026-01-01T00:00:30Z".to_owned();
-        let waiting = EndpointReport {
+        let waiting = SinkReport {
             waiting_records: 2,
             waiting_samples: 70,
             oldest: Some("2026-01-01T00:00:00Z".into()),
             lag_seconds: 30,
             last_success_seconds: Some(65),
-            ..endpoint(EndpointState::Waiting { until: at(), seconds: 4 })
+            ..endpoint(Doing::Waiting { until: at(), seconds: 4 })
         };
-        let refused = EndpointReport {
-            refused_samples: 9,
-            ..endpoint(EndpointState::Parked { until: at(), seconds: 90 })
+        let refused =
+            SinkReport { refused_samples: 9, ..endpoint(Doing::Parked { until: at(), seconds: 90 }) };
+        let again =
+            SinkReport { refused_samples: 9, again_samples: 4, url: None, ..endpoint(Doing::Removed) };
+        let sending = SinkReport {
+            last_error: None,
+            ..endpoint(Doing::Sending { protocol: Some("remote write 2.0".into()) })
         };
-        let again = EndpointReport {
-            refused_samples: 9,
-            again_samples: 4,
-            url: None,
-            ..endpoint(EndpointState::Removed)
-        };
-        let sending = endpoint(EndpointState::Sending { protocol: Some("remote write 2.0".into()) });
         let report = Report {
             folder: "/q".into(),
             holder: Some("pid 1 on a since b".into()),

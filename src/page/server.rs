@@ -1,35 +1,40 @@
 //! Routes and answers. The routing is by hand: metrics answer at every path that is nothing else, as the
 //! exporter that this one replaces does it, and every answer goes through one place for HEAD and gzip.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, HeaderName, VARY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_TYPE, HeaderName, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::history::History;
 use super::negotiate::{self, Form};
-use super::{PageState, landing};
+use super::query::Query;
+use super::view::View;
+use super::{PageState, html, look, script};
 use crate::encode;
-use crate::sample::{Batch, Scope, Source};
+use crate::sample::{Batch, Latest, Scope, Source};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
-/// The page is one file: nothing may be fetched, run, framed or sent.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'";
+const JSON: &str = "application/json";
 /// Below this gzip gains nothing.
 const WORTH_GZIP: usize = 512;
 /// Above this an answer is made on a thread that may block.
@@ -48,7 +53,10 @@ pub fn serve(
     state: PageState,
     stop: CancellationToken,
 ) -> impl Future<Output = io::Result<()>> + Send {
-    let router = Router::new().fallback(answer).with_state(Arc::new(state));
+    let latest = state.latest.clone();
+    let served = Arc::new(Served { state, history: Mutex::default(), policy: policy() });
+    let remembering = remember(latest, Arc::clone(&served));
+    let router = Router::new().fallback(answer).with_state(served);
     async move {
         let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
         let too_long = async {
@@ -58,8 +66,47 @@ pub fn serve(
         tokio::select! {
             ended = serving => ended,
             () = too_long => Ok(()),
+            never = remembering => match never {},
         }
     }
+}
+
+/// What every answer is made from.
+struct Served {
+    state: PageState,
+    history: Mutex<History>,
+    /// What a browser may do with the status page.
+    policy: HeaderValue,
+}
+
+impl Served {
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The last hour is also remembered while nobody looks.
+async fn remember(mut latest: watch::Receiver<Latest>, served: Arc<Served>) -> Infallible {
+    loop {
+        let seen = latest.borrow_and_update().clone();
+        served.history().record(&seen);
+        if latest.changed().await.is_err() {
+            // Nothing comes any more, but there may still be questions.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The page is one file: nothing else may be run, fetched, framed or sent, but itself and its own questions.
+fn policy() -> HeaderValue {
+    let hash = |text: &str| STANDARD.encode(digest(&SHA256, text.as_bytes()));
+    let (style, script) = (hash(look::STYLE), hash(script::SCRIPT));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; connect-src 'self'; \
+         img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    // It is ASCII; without it nothing at all would be allowed.
+    HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 }
 
 /// How long a stop waits for clients; one that never finishes its request would hold it up for ever.
@@ -70,7 +117,7 @@ struct Reply {
     status: StatusCode,
     content_type: &'static str,
     body: Vec<u8>,
-    more: Vec<(HeaderName, &'static str)>,
+    more: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Reply {
@@ -80,15 +127,15 @@ impl Reply {
 
     fn not_allowed(allowed: &'static str) -> Self {
         let mut reply = Reply::text(StatusCode::METHOD_NOT_ALLOWED, format!("only {allowed} here\n"));
-        reply.more.push((ALLOW, allowed));
+        reply.more.push((ALLOW, HeaderValue::from_static(allowed)));
         reply
     }
 }
 
-async fn answer(State(state): State<Arc<PageState>>, request: Request<Body>) -> Response {
+async fn answer(State(served): State<Arc<Served>>, request: Request<Body>) -> Response {
     let gzip = negotiate::wants_gzip(&joined(request.headers(), &ACCEPT_ENCODING));
     let accept = joined(request.headers(), &ACCEPT);
-    let reply = route(&state, request.method(), request.uri().path(), &accept).await;
+    let reply = route(&served, request.method(), request.uri(), &accept).await;
     if reply.body.len() < MANY_BYTES {
         return finish(reply, gzip, request.method());
     }
@@ -98,7 +145,8 @@ async fn answer(State(state): State<Arc<PageState>>, request: Request<Body>) -> 
     finished.unwrap_or_else(|_| finish(broken(), false, &Method::GET))
 }
 
-async fn route(state: &Arc<PageState>, method: &Method, path: &str, accept: &str) -> Reply {
+async fn route(served: &Arc<Served>, method: &Method, uri: &Uri, accept: &str) -> Reply {
+    let (state, path) = (&served.state, uri.path());
     if path == "/-/reload" {
         return if method == Method::POST { reload(state).await } else { Reply::not_allowed("POST") };
     }
@@ -106,9 +154,11 @@ async fn route(state: &Arc<PageState>, method: &Method, path: &str, accept: &str
         return Reply::not_allowed("GET, HEAD");
     }
     let browser = negotiate::wants_html(accept);
+    let query = if path == "/" { Query::read(uri.query().unwrap_or_default()) } else { Query::default() };
     match path {
-        _ if path == state.telemetry_path => metrics(state, accept).await,
-        "/" if browser => page(state),
+        "/" if query.json => status(served, query).await,
+        _ if path == state.telemetry_path => metrics(served, accept).await,
+        "/" if browser => status(served, query).await,
         "/-/healthy" => Reply::text(StatusCode::OK, "fleetpush is healthy\n"),
         "/-/ready" if state.telemetry.status().borrow().is_ready() => {
             Reply::text(StatusCode::OK, "fleetpush is ready\n")
@@ -125,24 +175,31 @@ async fn route(state: &Arc<PageState>, method: &Method, path: &str, accept: &str
         _ if browser => {
             Reply::text(StatusCode::NOT_FOUND, format!("not here: metrics are at {}\n", state.telemetry_path))
         }
-        _ => metrics(state, accept).await,
+        _ => metrics(served, accept).await,
     }
 }
 
-async fn metrics(state: &Arc<PageState>, accept: &str) -> Reply {
+async fn metrics(served: &Arc<Served>, accept: &str) -> Reply {
     let form = negotiate::form(accept);
-    let series: usize = state.latest.borrow().values().map(|batch| batch.series_count()).sum();
-    let body = if series < MANY_SERIES {
-        render(state, form)
-    } else {
-        let state = Arc::clone(state);
-        match tokio::task::spawn_blocking(move || render(&state, form)).await {
-            Ok(body) => body,
-            Err(_) => return Reply::text(StatusCode::INTERNAL_SERVER_ERROR, BROKEN),
-        }
-    };
-    let more = vec![(VARY, "Accept, Accept-Encoding")];
-    Reply { status: StatusCode::OK, content_type: form.content_type(), body, more }
+    let more = vec![(VARY, HeaderValue::from_static("Accept, Accept-Encoding"))];
+    made(served, move |served| Reply {
+        status: StatusCode::OK,
+        content_type: form.content_type(),
+        body: render(&served.state, form),
+        more,
+    })
+    .await
+}
+
+/// Makes an answer where that belongs: what takes long must not hold up others.
+async fn made(served: &Arc<Served>, make: impl FnOnce(&Served) -> Reply + Send + 'static) -> Reply {
+    let series: usize = served.state.latest.borrow().values().map(|batch| batch.series_count()).sum();
+    if series < MANY_SERIES {
+        return make(served);
+    }
+    let served = Arc::clone(served);
+    let made = tokio::task::spawn_blocking(move || make(&served)).await;
+    made.unwrap_or_else(|_| Reply::text(StatusCode::INTERNAL_SERVER_ERROR, BROKEN))
 }
 
 fn render(state: &PageState, form: Form) -> Vec<u8> {
@@ -161,16 +218,32 @@ fn render(state: &PageState, form: Form) -> Vec<u8> {
     }
 }
 
-fn page(state: &PageState) -> Reply {
-    let latest = state.latest.borrow().clone();
-    let status = state.telemetry.status().borrow().clone();
-    let body = landing::page(&status, &latest, state.clock.now(), &state.telemetry_path).into_bytes();
-    let more = vec![
-        (VARY, "Accept, Accept-Encoding"),
-        (CONTENT_SECURITY_POLICY, POLICY),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    Reply { status: StatusCode::OK, content_type: HTML, body, more }
+async fn status(served: &Arc<Served>, query: Query) -> Reply {
+    made(served, move |served| {
+        let state = &served.state;
+        let latest = state.latest.borrow().clone();
+        let status = state.telemetry.status().borrow().clone();
+        let mut history = served.history();
+        history.record(&latest);
+        let view = View::new(&status, &latest, &history, &query, state.clock.now());
+        drop(history);
+        let (content_type, body) = if query.json {
+            // Every key is a text, so this cannot be refused.
+            (JSON, serde_json::to_vec(&view).unwrap_or_default())
+        } else {
+            (HTML, html::page(&view, &state.telemetry_path).into_bytes())
+        };
+        let fixed = [
+            (VARY, "Accept, Accept-Encoding"),
+            (CACHE_CONTROL, "no-store"),
+            (REFERRER_POLICY, "no-referrer"),
+        ];
+        let mut more: Vec<_> =
+            fixed.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
+        more.push((CONTENT_SECURITY_POLICY, served.policy.clone()));
+        Reply { status: StatusCode::OK, content_type, body, more }
+    })
+    .await
 }
 
 async fn reload(state: &PageState) -> Reply {
@@ -198,7 +271,7 @@ fn finish(reply: Reply, gzip: bool, method: &Method) -> Response {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     for (name, value) in more {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.insert(name, value);
     }
     if let Some(zipped) = zipped {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));

@@ -34,6 +34,7 @@ use crate::http::{Client, HttpError, redact};
 use crate::queue::{Peeked, Position, Queue, View};
 use crate::retry::Backoff;
 use crate::sample::{Labels, Millis};
+use crate::telemetry::status::QueueStatus;
 use crate::telemetry::{Backlog, SinkKind, SinkName, Telemetry};
 
 /// An endpoint as metrics and logs name it: its URL without userinfo and query.
@@ -252,10 +253,36 @@ impl Worker {
     }
 
     fn show_backlog(&self) {
-        let waiting = self.queue.waiting(&self.endpoint.name);
-        let (oldest, newest) = (waiting.oldest_ms.map(Millis), waiting.newest_ms.map(Millis));
-        self.telemetry.backlog(&self.sink, Backlog { samples: waiting.samples, oldest, newest });
-        let View { bytes, records, oldest_ms, full_in, .. } = self.queue.view();
-        self.telemetry.queue(bytes, records, oldest_ms.map(Millis), full_in);
+        show_backlog(&self.queue, &self.sink, &self.telemetry);
+    }
+}
+
+/// Tells telemetry what waits for an endpoint, and how the queue is.
+pub fn show_backlog(queue: &Queue, sink: &SinkName, telemetry: &Telemetry) {
+    let view = queue.view();
+    let waiting = view.endpoints.get(&*sink.name).copied().unwrap_or_default();
+    let aside = view.aside.get(&*sink.name).copied().unwrap_or_default();
+    let backlog = Backlog {
+        records: waiting.records,
+        samples: waiting.samples,
+        oldest: waiting.oldest_ms.map(Millis),
+        newest: waiting.newest_ms.map(Millis),
+        refused: aside.samples,
+        again: aside.again,
+    };
+    telemetry.backlog(sink, backlog);
+    telemetry.queue(queue_status(queue, view));
+}
+
+/// The queue as a whole, as telemetry knows it.
+fn queue_status(queue: &Queue, view: View) -> QueueStatus {
+    QueueStatus {
+        in_memory: queue.folder().is_none(),
+        bytes: view.bytes,
+        records: view.records,
+        oldest: view.oldest_ms.map(Millis),
+        full_in: view.full_in,
+        pending_samples: view.pending_samples,
+        trouble: view.trouble,
     }
 }

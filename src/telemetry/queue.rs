@@ -2,22 +2,28 @@
 
 use std::fmt::Display;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tracing::{debug, error, info, trace};
 
+use super::status::QueueStatus;
 use super::{SinkName, Telemetry};
 use crate::sample::Millis;
 
 /// What waits for one endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
+    /// Records that are not answered for.
+    pub records: usize,
     /// Samples not yet answered.
     pub samples: u64,
     /// The oldest of them.
     pub oldest: Option<Millis>,
     /// The newest that was ever put in.
     pub newest: Option<Millis>,
+    /// Samples that were refused and are kept.
+    pub refused: u64,
+    /// How many of them are to be sent again.
+    pub again: u64,
 }
 
 impl Telemetry {
@@ -31,8 +37,11 @@ impl Telemetry {
         }
         self.0.status.send_modify(|status| {
             if let Some(state) = status.sinks.get_mut(&sink.key()) {
+                state.waiting_records = backlog.records;
                 state.waiting_samples = backlog.samples;
                 state.oldest = backlog.oldest;
+                state.refused_samples = backlog.refused;
+                state.again_samples = backlog.again;
             }
         });
     }
@@ -73,14 +82,15 @@ impl Telemetry {
         }
     }
 
-    /// The queue as a whole; `full_in` is how long it has room for at the present rate.
-    pub fn queue(&self, bytes: u64, records: usize, oldest: Option<Millis>, full_in: Option<Duration>) {
+    /// The queue as a whole.
+    pub fn queue(&self, queue: QueueStatus) {
         let m = &self.0.metrics;
-        m.queue_bytes.set(vec![], bytes as f64);
-        m.queue_records.set(vec![], records as f64);
-        m.queue_oldest.set(vec![], oldest.map_or(0.0, Millis::as_seconds));
-        if let Some(full_in) = full_in {
+        m.queue_bytes.set(vec![], queue.bytes as f64);
+        m.queue_records.set(vec![], queue.records as f64);
+        m.queue_oldest.set(vec![], queue.oldest.map_or(0.0, Millis::as_seconds));
+        if let Some(full_in) = queue.full_in {
             m.queue_full.set(vec![], full_in.as_secs_f64());
         }
+        self.0.status.send_modify(|status| status.queue = Some(queue));
     }
 }

@@ -13,6 +13,8 @@ pub struct Status {
     pub sources: BTreeMap<Text, SourceStatus>,
     /// Each sink; two of different kinds may have one name.
     pub sinks: BTreeMap<(SinkKind, Text), SinkStatus>,
+    /// The queue as a whole; none where there is none.
+    pub queue: Option<QueueStatus>,
     /// When the next cycle begins.
     pub next: Option<Millis>,
 }
@@ -36,6 +38,8 @@ pub struct SourceStatus {
     pub last_end: Option<Millis>,
     /// When a cycle last ended well.
     pub last_success: Option<Millis>,
+    /// When the first of the cycles ended that have failed since; none where the last one did not.
+    pub failing_since: Option<Millis>,
     /// Why the last cycle failed; none where it did not.
     pub last_error: Option<String>,
     /// Fleets counted by the last good cycle.
@@ -61,10 +65,16 @@ pub struct SinkStatus {
     pub last_error: Option<String>,
     /// What was last spoken.
     pub protocol: Option<&'static str>,
+    /// Records that wait.
+    pub waiting_records: usize,
     /// Samples that wait.
     pub waiting_samples: u64,
     /// The oldest sample that waits.
     pub oldest: Option<Millis>,
+    /// Samples that were refused and are kept.
+    pub refused_samples: u64,
+    /// How many of them are to be sent again.
+    pub again_samples: u64,
     /// Samples refused or dropped since the start.
     pub dropped: u64,
 }
@@ -80,11 +90,33 @@ impl SinkStatus {
             last_success: None,
             last_error: None,
             protocol: None,
+            waiting_records: 0,
             waiting_samples: 0,
             oldest: None,
+            refused_samples: 0,
+            again_samples: 0,
             dropped: 0,
         }
     }
+}
+
+/// The queue as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueStatus {
+    /// Whether it lives in the memory of the process.
+    pub in_memory: bool,
+    /// What it takes on the disk, or in memory.
+    pub bytes: u64,
+    /// Records that some endpoint still needs.
+    pub records: usize,
+    /// The oldest sample in them.
+    pub oldest: Option<Millis>,
+    /// For how long there is room at the present rate if nothing is delivered; none: no rate is known.
+    pub full_in: Option<Duration>,
+    /// Samples in memory, for a store that takes nothing.
+    pub pending_samples: u64,
+    /// Why the store takes nothing.
+    pub trouble: Option<String>,
 }
 
 /// What a sink does.

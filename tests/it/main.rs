@@ -26,6 +26,7 @@ mod remote_rig;
 mod rules;
 mod secrets;
 mod servers;
+mod status;
 mod storm;
 mod strict;
 mod tls;

@@ -76,11 +76,9 @@ async fn the_next_cycle_comes_within_the_interval(#[case] interval: &str, #[case
     let program = Program::service(&api, &[("CRAWL_INTERVAL", interval)]);
     let page = program.page().await;
     program.logged("message=collected").await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let left = eventually("the next cycle on the status page", LIMIT, async || {
-        let asked = client.get(&page).header("accept", "text/html").send().await.ok()?;
-        let text = asked.text().await.ok()?;
-        text.split("Next cycle in ").nth(1)?.split(' ').next()?.parse::<u64>().ok()
+        let text = get(&format!("{page}/?format=json")).await;
+        serde_json::from_str::<serde_json::Value>(&text).ok()?["next_collect_seconds"].as_u64()
     })
     .await;
     assert!(left <= seconds, "{left}");

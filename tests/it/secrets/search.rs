@@ -101,7 +101,7 @@ impl Places {
     /// What the page has at each of its paths, with its headers.
     pub(super) async fn visit(&mut self, page: &str) {
         let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
-        for path in ["/metrics", "/", "/-/ready", "/-/healthy", "/nothing"] {
+        for path in ["/metrics", "/", "/?format=json", "/-/ready", "/-/healthy", "/nothing"] {
             for accept in ["text/html", "application/openmetrics-text", "*/*"] {
                 let answer =
                     client.get(format!("{page}{path}")).header("accept", accept).send().await.unwrap();
@@ -233,9 +233,13 @@ mod tests {
         places.visit(&page).await;
         places.reload(&page).await;
         let holding = places.holding(&[secret("pw")]);
-        for place in
-            ["/metrics as */*", "/metrics as application/openmetrics-text", "/ as text/html", "reload"]
-        {
+        for place in [
+            "/metrics as */*",
+            "/metrics as application/openmetrics-text",
+            "/ as text/html",
+            "/?format=json as */*",
+            "reload",
+        ] {
             assert!(
                 holding.iter().any(|one| one.starts_with(&format!("{place}: "))),
                 "{place}: {holding:#?}"
