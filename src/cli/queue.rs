@@ -3,21 +3,26 @@
 use std::fmt::Write;
 
 use super::args::Queue;
-use super::commands::one_line;
-use super::say::{answer, fail};
+use super::commands::{one_line, working};
+use super::say::{Look, answer, fail};
 use super::{Exit, chain};
 use crate::app::{self, Answer, Ask, AskError, EndpointReport, EndpointState, Report};
 use crate::config::Config;
 
 /// Does what was asked of the queue.
-pub(super) async fn queue(config: &Config, command: Queue) -> Exit {
+pub(super) async fn queue(config: &Config, command: Queue, look: Look) -> Exit {
     let (ask, json) = match &command {
         Queue::Status { json } => (Ask::Status, *json),
         Queue::Verify => (Ask::Verify, false),
         Queue::Drop { endpoint } => (Ask::Drop { endpoint: endpoint.clone() }, false),
         Queue::Retry { endpoint } => (Ask::Retry { endpoint: endpoint.clone() }, false),
     };
-    let found = match app::ask_queue(config, ask).await {
+    let asked = working(look, async |doing| {
+        let reads = matches!(ask, Ask::Verify);
+        doing.send_replace(if reads { "reading every record" } else { "asking the queue" }.to_owned());
+        app::ask_queue(config, ask).await
+    });
+    let found = match asked.await {
         Ok(found) => found,
         Err(error @ AskError::Memory) => return fail(Exit::Usage, chain(error)),
         Err(error) => return fail(Exit::Queue, chain(error)),
@@ -31,7 +36,7 @@ pub(super) async fn queue(config: &Config, command: Queue) -> Exit {
             Ok(text) => answer(text, Exit::Delivered),
             Err(error) => fail(Exit::Failed, format_args!("the answer cannot be written: {error}")),
         },
-        (Answer::Status(report), _) => answer(status(&report), Exit::Delivered),
+        (Answer::Status(report), _) => answer(status(&report, look), Exit::Delivered),
         (Answer::Verified { records, samples, refused, damaged }, _) => {
             let whole =
                 format!("{records} records with {samples} samples are whole, and {refused} refused ones");
@@ -72,14 +77,14 @@ pub(super) async fn queue(config: &Config, command: Queue) -> Exit {
 }
 
 /// The report in sentences.
-fn status(report: &Report) -> String {
+fn status(report: &Report, look: Look) -> String {
     let Report { folder, holder, at, bytes, records, room_seconds, pending_samples, trouble, endpoints } =
         report;
     let mut lines = vec![match holder {
         Some(holder) => format!("the queue in {folder} at {at}, in use by {}", one_line(holder)),
         None => format!("the queue in {folder} at {at}; nothing runs"),
     }];
-    let mut size = format!("{} on the disk, {records} records", size(*bytes));
+    let mut size = format!("{} on the disk, {records} records", self::bytes(*bytes));
     if let Some(room) = room_seconds {
         let room = ago(*room);
         write!(size, "; at the present rate max_size lasts {room} more if nothing is delivered")
@@ -88,19 +93,20 @@ fn status(report: &Report) -> String {
     lines.push(size);
     if let Some(trouble) = trouble {
         let trouble = one_line(trouble);
-        lines.push(format!("the store cannot be used, {pending_samples} samples wait in memory: {trouble}"));
+        let bad = look.bad("the store cannot be used");
+        lines.push(format!("{bad}, {pending_samples} samples wait in memory: {trouble}"));
     }
     if endpoints.is_empty() {
         lines.push("no endpoint".to_owned());
     }
     for endpoint in endpoints {
         lines.push(String::new());
-        lines.extend(endpoint_lines(endpoint));
+        lines.extend(endpoint_lines(endpoint, look));
     }
     lines.join("\n")
 }
 
-fn endpoint_lines(endpoint: &EndpointReport) -> Vec<String> {
+fn endpoint_lines(endpoint: &EndpointReport, look: Look) -> Vec<String> {
     let name = one_line(&endpoint.name);
     let why = || one_line(endpoint.last_error.as_deref().unwrap_or("no reason known"));
     let mut lines = vec![match &endpoint.url {
@@ -120,11 +126,12 @@ fn endpoint_lines(endpoint: &EndpointReport) -> Vec<String> {
         EndpointState::Sending { protocol: Some(protocol) } => format!("  sending ({protocol}), {last}"),
         EndpointState::Sending { protocol: None } => format!("  sending, {last}"),
         EndpointState::Waiting { until, seconds } => {
-            format!("  waiting until {until} (in {}) to try again, {last}, because {}", ago(*seconds), why())
+            format!("  {} until {until} (in {}) to try again, {last}, because {}",
+                look.doubtful("waiting"), ago(*seconds), why())
         }
         EndpointState::Parked { until, seconds } => {
-            format!("  parked, nothing is dropped, asked again at {until} (in {}), {last}, because {}",
-                ago(*seconds), why())
+            format!("  {}, nothing is dropped, asked again at {until} (in {}), {last}, because {}",
+                look.bad("parked"), ago(*seconds), why())
         }
     });
     lines.push(match &endpoint.oldest {
@@ -149,7 +156,7 @@ fn endpoint_lines(endpoint: &EndpointReport) -> Vec<String> {
 }
 
 /// A span as one says it: two units at most.
-fn ago(seconds: u64) -> String {
+pub(super) fn ago(seconds: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
     let Some(first) = UNITS.iter().position(|(unit, _)| seconds >= *unit) else { return "0 s".to_owned() };
     let (unit, word) = UNITS[first];
@@ -160,12 +167,13 @@ fn ago(seconds: u64) -> String {
     }
 }
 
-fn size(bytes: u64) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     const KIB: u64 = 1024;
     match bytes {
         0..KIB => format!("{bytes} bytes"),
         KIB..1_048_576 => format!("{} KiB", bytes / KIB),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
     }
 }
 
@@ -202,7 +210,7 @@ mod tests {
             assert_eq!(ago(seconds), said);
         }
         for (bytes, said) in [(5, "5 bytes"), (2_048, "2 KiB"), (3 << 19, "1.5 MiB")] {
-            assert_eq!(size(bytes), said);
+            assert_eq!(super::bytes(bytes), said);
         }
     }
 
@@ -239,7 +247,7 @@ mod tests {
             trouble: Some("the disk is full".into()),
             endpoints: vec![sending, waiting, refused, again],
         };
-        insta::assert_snapshot!(status(&report), @r"
+        insta::assert_snapshot!(status(&report, Look::PLAIN), @r"
         the queue in /q at 2026-01-01T00:00:30Z, in use by pid 1 on a since b
         4 KiB on the disk, 2 records; at the present rate max_size lasts 1 h 1 min more if nothing is delivered
         the store cannot be used, 3 samples wait in memory: the disk is full
@@ -264,7 +272,7 @@ mod tests {
         ");
         let nothing =
             Report { holder: None, room_seconds: None, trouble: None, endpoints: Vec::new(), ..report };
-        insta::assert_snapshot!(status(&nothing), @r"
+        insta::assert_snapshot!(status(&nothing, Look::PLAIN), @r"
         the queue in /q at 2026-01-01T00:00:30Z; nothing runs
         4 KiB on the disk, 2 records
         no endpoint

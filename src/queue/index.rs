@@ -20,7 +20,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    fn of(record: &Record) -> Self {
+    pub(super) fn of(record: &Record) -> Self {
         Head { samples: record.samples as u64, oldest_ms: record.oldest_ms, bytes: record.bytes.len() as u64 }
     }
 

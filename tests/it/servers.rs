@@ -61,6 +61,16 @@ impl Prometheus {
 
     /// As `start`, with more arguments, such as `--enable-feature=...`.
     pub async fn start_with(suite: Suite, config: &str, extra: &[&str]) -> Self {
+        let open = [&["--web.enable-remote-write-receiver"], extra].concat();
+        Self::start_only(suite, config, &open).await
+    }
+
+    /// Starts one as it is by itself: it takes no remote write.
+    pub async fn closed(suite: Suite) -> Self {
+        Self::start_only(suite, "global: {scrape_interval: 1h}", &[]).await
+    }
+
+    async fn start_only(suite: Suite, config: &str, extra: &[&str]) -> Self {
         let program = suite.program("prometheus");
         let process = Process::start(program, "/-/ready", |port, folder| {
             let file = folder.join("prometheus.yml");
@@ -69,7 +79,6 @@ impl Prometheus {
                 format!("--config.file={}", file.display()),
                 format!("--storage.tsdb.path={}", folder.join("data").display()),
                 format!("--web.listen-address=127.0.0.1:{port}"),
-                "--web.enable-remote-write-receiver".to_owned(),
             ];
             arguments.extend(extra.iter().map(|argument| (*argument).to_owned()));
             arguments

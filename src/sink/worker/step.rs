@@ -178,7 +178,7 @@ impl Worker {
             body_cap: ANSWER_CAP,
         };
         let answer = self.client.send(request).await?;
-        Ok(Heard::of(&self.client, answer, self.clock.now()).await)
+        Ok(Heard::of(&self.client, &self.endpoint.url, answer, self.clock.now()).await)
     }
 
     fn settle(&mut self, record: &Flat, sent: Sent, heard: Heard) -> Step {
