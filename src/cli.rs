@@ -4,7 +4,10 @@
 
 mod args;
 mod commands;
+mod completions;
 mod demo;
+mod init;
+mod man;
 mod progress;
 mod queue;
 mod say;
@@ -12,12 +15,10 @@ mod say;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::config::{self, Config, LogFormat, LogLevel};
 use crate::telemetry::logs;
 use args::{Args, Command};
-use say::{answer, fail};
+use say::{Look, answer, fail};
 
 /// How the process ends (the README's table).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,33 @@ pub enum Exit {
     Queue = 5,
 }
 
+impl Exit {
+    /// All of them, by their codes.
+    pub const ALL: [Exit; 6] =
+        [Exit::Delivered, Exit::Failed, Exit::Usage, Exit::Collect, Exit::Sink, Exit::Queue];
+
+    /// What it says, for help, manual page and README.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Exit::Delivered => {
+                "delivered, or stopped as asked, also where the grace passed with a request in flight"
+            }
+            Exit::Failed => "`run` without a token (as the reference exporter), or a failure at run time",
+            Exit::Usage => {
+                "usage or configuration; in every other command also a missing token; a port in use"
+            }
+            Exit::Collect => "collecting failed",
+            Exit::Sink => {
+                "a sink failed, the deadline passed, or it was interrupted (`run` by a second signal); with a queue on \
+                 the disk nothing is lost"
+            }
+            Exit::Queue => {
+                "the queue is in use by another process, or cannot be used; `queue verify` found damage"
+            }
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit as u8)
@@ -48,7 +76,7 @@ pub(crate) type Environment = BTreeMap<String, String>;
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::typed();
     let environment = match environment() {
         Ok(environment) => environment,
         Err(error) => return fail(Exit::Usage, error).into(),
@@ -82,10 +110,16 @@ fn environment() -> Result<Environment, String> {
 }
 
 async fn dispatch(args: Args, environment: Environment) -> Exit {
-    if let Some(Command::Demo(options)) = &args.command {
-        return demo::demo(options, &args.settings, &environment).await;
-    }
+    let look = Look::of(args.settings.color, &environment);
     let host = gethostname::gethostname().to_string_lossy().into_owned();
+    // What asks for no configuration is not kept from its work by a bad one.
+    match &args.command {
+        Some(Command::Demo(options)) => return demo::demo(options, &args.settings, &environment).await,
+        Some(Command::Init(options)) => return init::init(options, look),
+        Some(Command::Completions { shell }) => return completions::print(*shell),
+        Some(Command::Man) => return man::print(),
+        _ => {}
+    }
     let settings = args.settings.overrides();
     let load = move || config::load(&environment, &settings, &host);
     let config = match load() {
@@ -109,13 +143,13 @@ async fn dispatch(args: Args, environment: Environment) -> Exit {
             let mut reread = move || load().map_err(chain).and_then(with_account);
             commands::run(config, &mut reread).await
         }
-        Command::Once => commands::once(config).await,
-        Command::Check => commands::check(&config).await,
-        Command::Fleets => commands::fleets(&config).await,
+        Command::Once => commands::once(config, look).await,
+        Command::Check => commands::check(&config, look).await,
+        Command::Fleets => commands::fleets(&config, look).await,
         Command::Pushgateway(args::Pushgateway::Delete) => commands::delete(&config).await,
-        Command::Queue(what) => queue::queue(&config, what).await,
+        Command::Queue(what) => queue::queue(&config, what, look).await,
         // Dispatched above.
-        Command::Demo(_) => Exit::Usage,
+        Command::Demo(_) | Command::Init(_) | Command::Completions { .. } | Command::Man => Exit::Usage,
     }
 }
 
@@ -140,5 +174,5 @@ fn start_log(config: &Config) {
         LogFormat::Logfmt => logs::Form::Logfmt,
         LogFormat::Json => logs::Form::Json,
     };
-    logs::start(level, form);
+    logs::start(level, form, || say::LogWriter);
 }

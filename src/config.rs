@@ -19,7 +19,7 @@ mod yaml;
 
 use std::collections::BTreeMap;
 
-pub use env::{VARIABLES, is_variable};
+pub use env::{VARIABLES, Variable, is_variable};
 pub use error::ConfigError;
 pub use types::{
     Account, Auth, Config, Endpoint, FleetLabels, Gateway, HttpSettings, Log, LogFormat, LogLevel,

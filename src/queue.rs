@@ -23,7 +23,7 @@ mod tests;
 mod types;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +37,25 @@ pub use types::{
     Again, Appended, Aside, Bound, Discarded, Done, Dropped, Entry, LastSaid, OpenError, Peeked, Position,
     QueueError, Record, Refused, Scope, Start, Verified, View, Waiting,
 };
+
+/// What records take in a store, in its pages.
+pub fn cost(records: &[Record]) -> u64 {
+    records.iter().map(|record| index::Head::of(record, 0).cost()).sum()
+}
+
+/// What records may take together in a store of at most `max_size` bytes.
+pub fn room(max_size: u64) -> u64 {
+    store::room(max_size)
+}
+
+/// Tries whether a store can be kept in a folder, and changes nothing there. Blocks.
+///
+/// # Errors
+/// [`OpenError::Folder`].
+pub fn try_folder(folder: &Path) -> Result<(), OpenError> {
+    place::try_folder(folder)
+        .map_err(|error| OpenError::Folder { folder: folder.to_owned(), why: error.to_string() })
+}
 
 /// So many records are read at once by [`Queue::verify`].
 const VERIFIED_AT_ONCE: usize = 64;

@@ -23,7 +23,8 @@ use crate::queue::OpenError;
 use crate::sink::worker;
 use crate::telemetry::Telemetry;
 
-const SOCKET: &str = "control.sock";
+/// The socket in the queue's folder.
+pub(super) const SOCKET: &str = "control.sock";
 /// What the system has room for in a socket's path.
 const LONGEST_PATH: usize = 107;
 const LONGEST_LINE: u64 = 1 << 20;

@@ -5,19 +5,37 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::watch;
+
+use super::room::Room;
 use super::shared::Shared;
 use super::{AppError, Parts};
 use crate::clock::Clock;
-use crate::collect::{Collector, FleetCounts};
+use crate::collect::{CollectError, Collector, FleetCounts};
 use crate::config::{Account, Config, Gateway};
 use crate::http::{HttpError, chain};
-use crate::sample::{Source, Text};
+use crate::sample::{Batch, Source, Text};
 use crate::sink::pushgateway::Pusher;
 use crate::telemetry::Telemetry;
+
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The token, the API.
+    Source,
+    /// A Pushgateway, a remote-write endpoint, the page.
+    Sink,
+    /// The queue.
+    Queue,
+    /// What one should know.
+    Note,
+}
 
 /// One thing that was tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
+    /// What it is about.
+    pub part: Part,
     /// What was tried.
     pub what: String,
     /// Whether it is as it should be.
@@ -27,11 +45,12 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn of(what: impl Into<String>, outcome: Result<String, impl fmt::Display>) -> Self {
-        match outcome {
-            Ok(text) => Finding { what: what.into(), good: true, text },
-            Err(error) => Finding { what: what.into(), good: false, text: error.to_string() },
-        }
+    fn of(part: Part, what: impl Into<String>, outcome: Result<String, impl fmt::Display>) -> Self {
+        let (good, text) = match outcome {
+            Ok(text) => (true, text),
+            Err(error) => (false, error.to_string()),
+        };
+        Finding { part, what: what.into(), good, text }
     }
 }
 
@@ -42,75 +61,122 @@ pub struct CheckReport {
     pub findings: Vec<Finding>,
     /// Fleets and series of a cycle, where every account could be counted.
     pub size: Option<(usize, usize)>,
+    /// For how long the queue has room at that size, where there is one.
+    pub room: Option<Room>,
 }
 
-/// Tries the token, the API and every sink. Stores nothing anywhere.
-pub async fn check(config: &Config) -> CheckReport {
+/// Tries the token, the API, the queue's place and every sink. Stores nothing anywhere. `doing` hears what is
+/// tried now.
+pub async fn check(config: &Config, doing: &watch::Sender<String>) -> CheckReport {
     let shared = Arc::new(Shared::new(config, Clock::SYSTEM, Telemetry::new()));
     shared.leave_store_alone(config);
     let mut report = CheckReport { size: Some((0, 0)), ..CheckReport::default() };
-    if config.gateways.is_empty() && config.endpoints.is_empty() {
-        let text = match config.web.listen {
-            Some(address) => format!(
-                "no Pushgateway and no remote write is set: the counts are on the page at {address} alone"
-            ),
-            None => {
-                "no page, no Pushgateway and no remote write is set: nobody would see the counts".to_owned()
-            }
-        };
-        report.findings.push(Finding { what: "sinks".into(), good: config.web.listen.is_some(), text });
-    }
+    report.findings.extend(no_sink(config));
     let parts = match Parts::build(config, &shared) {
         Ok(parts) => parts,
         Err(error) => {
-            report.findings.push(Finding::of("settings", Err::<String, _>(chain(&error))));
+            report.findings.push(Finding::of(Part::Source, "settings", Err::<String, _>(chain(&error))));
             return CheckReport { size: None, ..report };
         }
     };
-    for mut source in parts.sources {
-        let token = source.collector.whoami().await;
-        let token =
-            token.map(|who| format!("belongs to {}", who.username)).map_err(|error| error.explained());
-        report.findings.push(Finding::of(format!("token of account {}", source.name), token));
-        let began = Instant::now();
-        let (batch, cycle) = source.collector.cycle().await;
-        let took = began.elapsed().as_millis();
-        let size = report.size.take();
-        let api = match (cycle.error, cycle.fleets) {
-            (None, Some(fleets)) => {
-                report.size = size.map(|(f, s)| (f + fleets, s + batch.series_count()));
-                // Dates of HTTP are whole seconds, so a smaller difference means nothing.
-                let skew = cycle.skew_seconds.map(f64::abs).filter(|seconds| *seconds >= 2.0);
-                let skew = skew.map(|seconds| format!(", its clock and ours differ by {seconds:.0} s"));
-                Ok(format!("answers in {took} ms, {fleets} fleets{}", skew.unwrap_or_default()))
-            }
-            (error, _) => {
-                Err(error.map_or_else(|| "nothing was counted".to_owned(), |error| error.explained()))
-            }
-        };
-        report.findings.push(Finding::of(format!("API of account {}", source.name), api));
-        for warning in cycle.warnings {
-            report.findings.push(Finding { what: "note".into(), good: true, text: warning });
+    let mut batches = Vec::new();
+    for source in parts.sources {
+        batches.extend(account(source, doing, &mut report).await);
+    }
+    if !config.endpoints.is_empty() {
+        report.findings.push(Finding::of(Part::Queue, "queue", super::room::place(config).await));
+        if report.size.is_some() {
+            report.room = Room::of(config, &batches, &shared.telemetry, shared.clock.now());
         }
     }
     for gateway in parts.gateways {
         let name = format!("pushgateway {}", gateway.name());
-        report.findings.push(Finding::of(name, gateway.check().await));
+        doing.send_replace(format!("trying {name}"));
+        report.findings.push(Finding::of(Part::Sink, name, gateway.check().await));
     }
     for mut worker in parts.workers {
         let name = format!("remote_write {}", worker.name());
-        report.findings.push(Finding::of(name, worker.check().await));
+        doing.send_replace(format!("trying {name}"));
+        report.findings.push(Finding::of(Part::Sink, name, worker.check().await));
     }
     report
 }
 
-/// Every account's fleets as they are now, and how many series they make in a cycle.
+/// What is to be said where nothing is pushed anywhere.
+fn no_sink(config: &Config) -> Option<Finding> {
+    if !config.gateways.is_empty() || !config.endpoints.is_empty() {
+        return None;
+    }
+    let outcome = match config.web.listen {
+        Some(address) => Ok(format!(
+            "no Pushgateway and no remote write is set: the counts are on the page at {address} alone"
+        )),
+        None => Err(
+            "no page, no Pushgateway and no remote write is set: nobody would see the counts; set one, or run \
+                     `fleetpush init`",
+        ),
+    };
+    Some(Finding::of(Part::Sink, "sinks", outcome))
+}
+
+/// Tries an account's token and counts its fleets; gives what was counted.
+async fn account(
+    mut source: super::Source,
+    doing: &watch::Sender<String>,
+    report: &mut CheckReport,
+) -> Option<Batch> {
+    doing.send_replace(format!("asking the API whose the token of account {} is", source.name));
+    let token = source.collector.whoami().await;
+    let unreached = matches!(token, Err(CollectError::Http { .. }));
+    let token = token.map(|who| format!("belongs to {}", who.username)).map_err(|error| error.explained());
+    report.findings.push(Finding::of(Part::Source, format!("token of account {}", source.name), token));
+    let api = format!("API of account {}", source.name);
+    if unreached {
+        // It would fail in the same way, after as long.
+        report.findings.push(Finding::of(
+            Part::Source,
+            api,
+            Err::<String, _>("not asked, as it is not reached"),
+        ));
+        report.size = None;
+        return None;
+    }
+    doing.send_replace(format!("counting the fleets of account {}", source.name));
+    let began = Instant::now();
+    let (batch, cycle) = source.collector.cycle().await;
+    let took = began.elapsed().as_millis();
+    let size = report.size.take();
+    let mut counted = None;
+    let outcome = match (cycle.error, cycle.fleets) {
+        (None, Some(fleets)) => {
+            report.size = size.map(|(f, s)| (f + fleets, s + batch.series_count()));
+            counted = Some(batch);
+            // Dates of HTTP are whole seconds, so a smaller difference means nothing.
+            let skew = cycle.skew_seconds.map(f64::abs).filter(|seconds| *seconds >= 2.0);
+            let skew = skew.map(|seconds| format!(", its clock and ours differ by {seconds:.0} s"));
+            Ok(format!("answers in {took} ms, {fleets} fleets{}", skew.unwrap_or_default()))
+        }
+        (error, _) => Err(error.map_or_else(|| "nothing was counted".to_owned(), |error| error.explained())),
+    };
+    report.findings.push(Finding::of(Part::Source, api, outcome));
+    for warning in cycle.warnings {
+        report.findings.push(Finding { part: Part::Note, what: "note".into(), good: true, text: warning });
+    }
+    counted
+}
+
+/// Every account's fleets as they are now, and how many series they make in a cycle. `doing` hears what is asked
+/// now.
 ///
 /// # Errors
 /// A text that says which account could not be counted, and why.
-pub async fn fleets(config: &Config) -> Result<(Vec<FleetCounts>, usize), String> {
+pub async fn fleets(
+    config: &Config,
+    doing: &watch::Sender<String>,
+) -> Result<(Vec<FleetCounts>, usize), String> {
     let (mut all, mut series) = (Vec::new(), 0);
     for account in &config.accounts {
+        doing.send_replace(format!("counting the fleets of account {}", account.name));
         let of_account = |why: String| format!("account {}: {why}", account.name);
         let collector = collector(config, account).map_err(|error| of_account(chain(&error)))?;
         let fleets = collector.fleets().await.map_err(|error| of_account(error.explained()))?;

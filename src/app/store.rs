@@ -65,6 +65,14 @@ pub(super) fn memory(queue: &QueueSettings) -> Queue {
     Queue::memory(queue.max_size.min(MEMORY_BYTES), queue.max_age)
 }
 
+/// How large a queue may become that is set so.
+pub(super) fn bound(queue: &QueueSettings) -> u64 {
+    match queue.dir {
+        QueueDir::Memory => queue.max_size.min(MEMORY_BYTES),
+        QueueDir::Folder(_) | QueueDir::Default(_) => queue.max_size,
+    }
+}
+
 /// The store in a folder as it is, for a short look or change; none where there is none.
 pub(super) async fn inspect(
     folder: PathBuf,

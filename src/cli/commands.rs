@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::progress::Progress;
-use super::say::{answer, complain, fail};
+use super::say::{Look, answer, complain, fail};
 use super::{Exit, chain};
-use crate::app::{self, AppError, Control, Reread};
+use crate::app::{self, AppError, Control, Part, Reread, Room};
 use crate::config::Config;
 use crate::telemetry::Telemetry;
+use crate::telemetry::words::{self, span};
 
 /// Runs as a service.
 pub(super) async fn run(config: Config, reread: &mut Reread) -> Exit {
@@ -47,7 +49,7 @@ fn cannot_run(error: AppError) -> Exit {
 }
 
 /// Collects once and delivers.
-pub(super) async fn once(config: Config) -> Exit {
+pub(super) async fn once(config: Config, look: Look) -> Exit {
     // A CronJob that delivers nothing must not look as if it did.
     if config.gateways.is_empty() && config.endpoints.is_empty() {
         return fail(
@@ -61,7 +63,7 @@ pub(super) async fn once(config: Config) -> Exit {
         return fail(Exit::Failed, format_args!("signals cannot be handled: {error}"));
     }
     let telemetry = Telemetry::new();
-    let progress = Progress::watch(telemetry.status());
+    let progress = Progress::of_once(look, telemetry.status());
     let ended = app::once(&config, telemetry, &control).await;
     progress.end().await;
     match ended {
@@ -79,25 +81,58 @@ pub(super) async fn once(config: Config) -> Exit {
 }
 
 /// Tries everything without storing anything.
-pub(super) async fn check(config: &Config) -> Exit {
-    let report = app::check(config).await;
+pub(super) async fn check(config: &Config, look: Look) -> Exit {
+    let report = working(look, async |doing| app::check(config, doing).await).await;
     let line = |finding: &app::Finding| {
-        let mark = if finding.good { "ok  " } else { "FAIL" };
+        let mark = if finding.good { look.good("ok  ") } else { look.bad("FAIL") };
         format!("{mark}  {}: {}", one_line(&finding.what), one_line(&finding.text))
     };
     let mut lines: Vec<String> = report.findings.iter().map(line).collect();
     lines.extend(report.size.map(|(fleets, series)| size(fleets, series)));
-    let exit = match (report.size.is_some(), report.findings.iter().all(|finding| finding.good)) {
-        (false, _) => Exit::Collect,
-        (true, false) => Exit::Sink,
-        (true, true) => Exit::Delivered,
+    lines.extend(report.room.map(room));
+    let failed = |part| report.findings.iter().any(|finding| !finding.good && finding.part == part);
+    let exit = match () {
+        () if report.size.is_none() || failed(Part::Source) => Exit::Collect,
+        () if failed(Part::Sink) => Exit::Sink,
+        () if failed(Part::Queue) => Exit::Queue,
+        () => Exit::Delivered,
     };
     answer(lines.join("\n"), exit)
 }
 
+/// For how long the queue has room, in words.
+fn room(room: Room) -> String {
+    let Room { cycle, every, max_size, lasts, max_age } = room;
+    let (lasts_seconds, max_age_seconds) = (lasts.as_secs(), max_age.as_secs());
+    let first = if lasts < max_age {
+        format!(
+            "; then the oldest goes, before max_age ({}): raise queue.max_size to keep more",
+            span(max_age_seconds)
+        )
+    } else {
+        format!("; max_age ({}) comes first", span(max_age_seconds))
+    };
+    format!(
+        "while a receiver is away the queue takes {} every {}: max_size ({}) lasts {}{first}",
+        words::size(cycle),
+        span(every.as_secs().max(1)),
+        words::size(max_size),
+        span(lasts_seconds)
+    )
+}
+
+/// Does something of which a terminal is told where it takes a while.
+pub(super) async fn working<T>(look: Look, work: impl AsyncFnOnce(&watch::Sender<String>) -> T) -> T {
+    let doing = watch::Sender::default();
+    let progress = Progress::of_work(look, doing.subscribe());
+    let done = work(&doing).await;
+    progress.end().await;
+    done
+}
+
 /// Prints the fleets.
-pub(super) async fn fleets(config: &Config) -> Exit {
-    let (fleets, series) = match app::fleets(config).await {
+pub(super) async fn fleets(config: &Config, look: Look) -> Exit {
+    let (fleets, series) = match working(look, async |doing| app::fleets(config, doing).await).await {
         Ok(found) => found,
         Err(error) => return fail(Exit::Collect, error),
     };
@@ -125,6 +160,15 @@ pub(super) async fn fleets(config: &Config) -> Exit {
         ]);
     }
     let mut lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
+    // Painted when the columns are as wide as they are going to be.
+    for (line, fleet) in lines.iter_mut().skip(1).zip(&fleets) {
+        if fleet.total > 0 && fleet.online == 0 {
+            *line = look.bad(line);
+        }
+    }
+    if let Some(head) = lines.first_mut() {
+        *head = look.strong(head);
+    }
     lines.push(size(fleets.len(), series));
     answer(lines.join("\n"), Exit::Delivered)
 }

@@ -1,7 +1,8 @@
-//! A bar on a terminal while `once` sends what waits. It comes only where that takes a while, and goes without
-//! a trace; where nobody watches nothing is shown.
+//! What goes on, on a terminal, while a command works: a line with what is done now, and a bar while `once`
+//! sends what waits. It comes only where that takes a while, and goes without a trace; where nobody watches
+//! nothing is shown.
 
-use std::io::{IsTerminal, stderr};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,29 +10,98 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::say::Look;
 use crate::telemetry::SinkKind;
 use crate::telemetry::status::Status;
 
-/// What takes less needs no bar.
+/// What takes less needs no progress.
 const PATIENCE: Duration = Duration::from_secs(1);
 const REDRAW: Duration = Duration::from_millis(100);
-const STYLE: &str = "{bar:30} {pos}/{len} samples sent, {elapsed}";
+const BAR: &str = "{bar:30} {pos}/{len} samples sent, {elapsed}";
+const LINE: &str = "{spinner} {msg}, {elapsed}";
 
-/// The bar, while there is something to show.
+/// What is on the terminal now, so that a line of the log does not run into it.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Writes to standard error while nothing is drawn there.
+pub(super) fn aside<T>(write: impl FnOnce() -> T) -> T {
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match shown {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
+/// What is shown, while there is something to show.
 pub(super) struct Progress(Option<JoinHandle<()>>);
 
 impl Progress {
-    /// Watches what waits, where standard error is a terminal.
-    pub(super) fn watch(status: watch::Receiver<Status>) -> Self {
-        Progress(stderr().is_terminal().then(|| tokio::spawn(show(status))))
+    /// Says what is done now: the last text that was sent.
+    pub(super) fn of_work(look: Look, doing: watch::Receiver<String>) -> Self {
+        Progress(look.drawing.then(|| tokio::spawn(work(doing))))
     }
 
-    /// Takes the bar away.
+    /// Says that `once` collects, and then how far it has sent what waits.
+    pub(super) fn of_once(look: Look, status: watch::Receiver<Status>) -> Self {
+        Progress(look.drawing.then(|| tokio::spawn(once(status))))
+    }
+
+    /// Takes it away.
     pub(super) async fn end(self) {
         if let Some(task) = self.0 {
             task.abort();
             // What it has drawn is cleared when it is dropped; that it was cut off is what was wanted.
             task.await.unwrap_or_default();
+        }
+    }
+}
+
+/// Something that is drawn; it is cleared however it ends.
+struct Drawing {
+    bar: ProgressBar,
+    template: &'static str,
+}
+
+impl Drawing {
+    fn new(template: &'static str, began: Instant) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let bar = bar.with_elapsed(began.elapsed());
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+        Drawing { bar, template }
+    }
+
+    /// The drawing of this kind, in place of another.
+    fn of<'a>(now: &'a mut Option<Drawing>, template: &'static str, began: Instant) -> &'a ProgressBar {
+        if now.as_ref().is_none_or(|drawing| drawing.template != template) {
+            // The old one is cleared before the new one is drawn.
+            drop(now.take());
+        }
+        &now.get_or_insert_with(|| Drawing::new(template, began)).bar
+    }
+}
+
+impl Drop for Drawing {
+    fn drop(&mut self) {
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.bar.finish_and_clear();
+    }
+}
+
+async fn work(mut doing: watch::Receiver<String>) {
+    let began = Instant::now();
+    let mut drawing = None;
+    loop {
+        // Time goes on also where nothing changes; an error says that nothing will any more.
+        if matches!(timeout(REDRAW, doing.changed()).await, Ok(Err(_))) {
+            return;
+        }
+        if began.elapsed() >= PATIENCE {
+            let bar = Drawing::of(&mut drawing, LINE, began);
+            bar.set_message(doing.borrow_and_update().clone());
+            bar.tick();
         }
     }
 }
@@ -55,38 +125,31 @@ impl Sending {
     }
 }
 
-/// Clears what it has drawn, however it ends.
-struct Bar(ProgressBar);
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
-}
-
-async fn show(mut status: watch::Receiver<Status>) {
-    let bar = Bar(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()));
-    if let Ok(style) = ProgressStyle::with_template(STYLE) {
-        bar.0.set_style(style);
-    }
-    let (mut sending, mut shown) = (Sending::default(), false);
+async fn once(mut status: watch::Receiver<Status>) {
+    let began = Instant::now();
+    let (mut sending, mut drawing) = (Sending::default(), None);
     loop {
-        // Time goes on also where nothing changes; an error says that nothing will any more.
         if matches!(timeout(REDRAW, status.changed()).await, Ok(Err(_))) {
             return;
         }
-        let sinks = status.borrow_and_update();
-        let remote = sinks.sinks.values().filter(|sink| sink.kind == SinkKind::RemoteWrite);
-        let waiting = remote.map(|sink| sink.waiting_samples).sum();
-        drop(sinks);
-        if let Some((all, sent)) = sending.seen(waiting, Instant::now()) {
-            if !shown {
-                bar.0.set_draw_target(ProgressDrawTarget::stderr());
-                shown = true;
+        let (collected, waiting) = {
+            let seen = status.borrow_and_update();
+            let remote = seen.sinks.values().filter(|sink| sink.kind == SinkKind::RemoteWrite);
+            (seen.is_ready(), remote.map(|sink| sink.waiting_samples).sum())
+        };
+        match sending.seen(waiting, Instant::now()) {
+            Some((all, sent)) if collected => {
+                let bar = Drawing::of(&mut drawing, BAR, sending.began.unwrap_or(began));
+                bar.set_length(all);
+                bar.set_position(sent);
+                bar.tick();
             }
-            bar.0.set_length(all);
-            bar.0.set_position(sent);
-            bar.0.tick();
+            _ if began.elapsed() >= PATIENCE => {
+                let line = Drawing::of(&mut drawing, LINE, began);
+                line.set_message(if collected { "delivering" } else { "counting the fleets" });
+                line.tick();
+            }
+            _ => {}
         }
     }
 }

@@ -3,23 +3,29 @@
 use std::time::Duration;
 
 use super::args::Queue;
-use super::commands::one_line;
-use super::say::{answer, fail};
+use super::commands::{one_line, working};
+use super::say::{Look, answer, fail};
 use super::{Exit, chain};
 use crate::app::{self, Answer, Ask, AskError, Report};
 use crate::config::Config;
 use crate::telemetry::SinkKind;
 use crate::telemetry::status::QueueStatus;
+use crate::telemetry::words::Doing;
 
 /// Does what was asked of the queue.
-pub(super) async fn queue(config: &Config, command: Queue) -> Exit {
+pub(super) async fn queue(config: &Config, command: Queue, look: Look) -> Exit {
     let (ask, json) = match &command {
         Queue::Status { json } => (Ask::Status, *json),
         Queue::Verify => (Ask::Verify, false),
         Queue::Drop { endpoint } => (Ask::Drop { endpoint: endpoint.clone() }, false),
         Queue::Retry { endpoint } => (Ask::Retry { endpoint: endpoint.clone() }, false),
     };
-    let found = match app::ask_queue(config, ask).await {
+    let asked = working(look, async |doing| {
+        let reads = matches!(ask, Ask::Verify);
+        doing.send_replace(if reads { "reading every record" } else { "asking the queue" }.to_owned());
+        app::ask_queue(config, ask).await
+    });
+    let found = match asked.await {
         Ok(found) => found,
         Err(error @ AskError::Memory) => return fail(Exit::Usage, chain(error)),
         Err(error) => return fail(Exit::Queue, chain(error)),
@@ -33,7 +39,7 @@ pub(super) async fn queue(config: &Config, command: Queue) -> Exit {
             Ok(text) => answer(text, Exit::Delivered),
             Err(error) => fail(Exit::Failed, format_args!("the answer cannot be written: {error}")),
         },
-        (Answer::Status(report), _) => answer(status(&report), Exit::Delivered),
+        (Answer::Status(report), _) => answer(status(&report, look), Exit::Delivered),
         (Answer::Verified { records, samples, refused, damaged }, _) => {
             let whole =
                 format!("{records} records with {samples} samples are whole, and {refused} refused ones");
@@ -74,7 +80,7 @@ pub(super) async fn queue(config: &Config, command: Queue) -> Exit {
 }
 
 /// The report in sentences.
-fn status(report: &Report) -> String {
+fn status(report: &Report, look: Look) -> String {
     let Report { folder, holder, at, endpoints, .. } = report;
     let mut lines = vec![match holder {
         Some(holder) => format!("the queue in {folder} at {at}, in use by {}", one_line(holder)),
@@ -88,7 +94,8 @@ fn status(report: &Report) -> String {
         trouble: report.trouble.clone(),
         ..QueueStatus::default()
     };
-    lines.extend(queue.sentences().iter().map(|sentence| one_line(&sentence.to_string())));
+    let of_queue = queue.sentences().into_iter().map(|sentence| one_line(&sentence.to_string()));
+    lines.extend(of_queue.map(|line| if report.trouble.is_some() { look.bad(&line) } else { line }));
     if endpoints.is_empty() {
         lines.push("no endpoint".to_owned());
     }
@@ -99,15 +106,27 @@ fn status(report: &Report) -> String {
             _ => endpoint.name.clone(),
         }));
         let sentences = endpoint.sentences(SinkKind::RemoteWrite);
-        lines.extend(sentences.iter().map(|sentence| format!("  {}", one_line(&sentence.to_string()))));
+        let mut said = sentences.iter().map(|sentence| one_line(&sentence.to_string()));
+        // The first one says what it does.
+        lines.extend(said.next().map(|line| format!("  {}", glance(&endpoint.state, &line, look))));
+        lines.extend(said.map(|line| format!("  {line}")));
     }
     lines.join("\n")
+}
+
+/// What is wrong is seen at a glance.
+fn glance(state: &Doing, line: &str, look: Look) -> String {
+    match state {
+        Doing::Parked { .. } => look.bad(line),
+        Doing::Waiting { .. } => look.doubtful(line),
+        Doing::NotRunning | Doing::Removed | Doing::Idle | Doing::Sending { .. } => line.to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::words::{Doing, SinkReport};
+    use crate::telemetry::words::SinkReport;
 
     fn endpoint(state: Doing) -> SinkReport {
         SinkReport {
@@ -147,7 +166,7 @@ mod tests {
             trouble: Some("the disk is full".into()),
             endpoints: vec![sending, waiting, refused, again],
         };
-        insta::assert_snapshot!(status(&report), @r"
+        insta::assert_snapshot!(status(&report, Look::PLAIN), @r"
         the queue in /q at 2026-01-01T00:00:30Z, in use by pid 1 on a since b
         4 KiB on the disk, 2 records; at the present rate max_size lasts 1 h 1 min more if nothing is delivered
         the store cannot be used, 3 samples wait in memory: the disk is full
@@ -172,7 +191,7 @@ mod tests {
         ");
         let nothing =
             Report { holder: None, room_seconds: None, trouble: None, endpoints: Vec::new(), ..report };
-        insta::assert_snapshot!(status(&nothing), @r"
+        insta::assert_snapshot!(status(&nothing, Look::PLAIN), @r"
         the queue in /q at 2026-01-01T00:00:30Z; nothing runs
         4 KiB on the disk, 2 records
         no endpoint

@@ -2,9 +2,10 @@
 //! where nobody reads.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
-use super::Exit;
+use super::args::Colour;
+use super::{Environment, Exit, progress};
 
 /// Writes a line to standard output; the error says that nobody reads it.
 pub(super) fn line(what: impl Display) -> io::Result<()> {
@@ -32,4 +33,65 @@ pub(super) fn fail(exit: Exit, what: impl Display) -> Exit {
 pub(super) fn complain(what: impl Display) {
     // Where standard error is closed there is no place left to say so.
     writeln!(io::stderr().lock(), "fleetpush: {what}").ok();
+}
+
+/// Standard error for the log, which stays off the lines of what is drawn there.
+pub(super) struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        progress::aside(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// How standard output may look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    colours: bool,
+    /// Whether standard error is a terminal on which something may be drawn and taken away again.
+    pub(super) drawing: bool,
+}
+
+impl Look {
+    /// As the flag and the environment say, and as what is written to is a terminal.
+    pub(super) fn of(colour: Colour, environment: &Environment) -> Self {
+        let plain = environment.get("TERM").is_some_and(|term| term == "dumb");
+        let unwanted = environment.get("NO_COLOR").is_some_and(|set| !set.is_empty());
+        Look {
+            colours: match colour {
+                Colour::Always => true,
+                Colour::Never => false,
+                Colour::Auto => io::stdout().is_terminal() && !plain && !unwanted,
+            },
+            drawing: io::stderr().is_terminal() && !plain,
+        }
+    }
+
+    /// Without colours and drawings.
+    #[cfg(test)]
+    pub(super) const PLAIN: Look = Look { colours: false, drawing: false };
+
+    pub(super) fn good(self, text: &str) -> String {
+        self.painted("32", text)
+    }
+
+    pub(super) fn bad(self, text: &str) -> String {
+        self.painted("1;31", text)
+    }
+
+    pub(super) fn doubtful(self, text: &str) -> String {
+        self.painted("33", text)
+    }
+
+    pub(super) fn strong(self, text: &str) -> String {
+        self.painted("1", text)
+    }
+
+    fn painted(self, code: &str, text: &str) -> String {
+        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
 }

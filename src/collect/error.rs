@@ -10,7 +10,8 @@ pub enum CollectError {
     /// 401.
     #[error(
         "{at} answered 401: the token is wrong, expired, revoked, or a device's or fleet's key where a user's \
-         is needed; the API also says so while its database is down, so it is asked again"
+         is needed; make a new API key in the dashboard (Preferences, Access tokens); the API also says so while its \
+         database is down, so it is asked again"
     )]
     Unauthorized {
         /// Where.
@@ -57,7 +58,7 @@ pub enum CollectError {
         at: String,
     },
     /// Any other status.
-    #[error("{at} answered {status}: {words:?}; check that url names a balena API")]
+    #[error("{at} answered {status}: {words:?}; {}", refused(*.status))]
     Refused {
         /// The status.
         status: u16,
@@ -111,6 +112,19 @@ fn waiting(wait: &Option<Duration>) -> String {
     match wait {
         Some(wait) => format!("it is asked again in {} s", wait.as_secs()),
         None => "it is asked again at the next cycle; a longer interval may be needed".into(),
+    }
+}
+
+fn refused(status: u16) -> &'static str {
+    match status {
+        403 => {
+            "the token may not do this, or a proxy or firewall on the way refuses: use an API key of a user that sees the \
+             fleets, and have the API's host allowed there"
+        }
+        407 => {
+            "give the proxy's URL its credentials, as http://user:password@proxy:3128 (proxy_url, or the variable HTTPS_PROXY)"
+        }
+        _ => "check that url names a balena API",
     }
 }
 

@@ -8,47 +8,67 @@ use super::ConfigError;
 use super::types::Proxy;
 use super::value::{Place, Setting, nearest};
 
-/// Every variable that means something here, `BALENA_…` without their twins `FLEETPUSH_BALENA_…`.
-pub const VARIABLES: &[&str] = &[
-    "BALENA_TOKEN",
-    "BALENA_TOKEN_FILE",
-    "BALENA_API_URL",
-    "BALENA_API_VERSION",
-    "BALENA_CA_FILE",
-    "BALENA_ALLOW_HTTP",
-    "BALENA_FLEETS_INCLUDE",
-    "BALENA_FLEETS_EXCLUDE",
-    "CRAWL_INTERVAL",
-    "FLEETPUSH_CONFIG_FILE",
-    "FLEETPUSH_LISTEN_ADDRESS",
-    "FLEETPUSH_LOG_LEVEL",
-    "FLEETPUSH_LOG_FORMAT",
-    "FLEETPUSH_JOB",
-    "FLEETPUSH_INSTANCE",
-    "FLEETPUSH_EXTERNAL_LABELS",
-    "FLEETPUSH_QUEUE_DIR",
-    "FLEETPUSH_QUEUE_MAX_SIZE",
-    "FLEETPUSH_QUEUE_MAX_AGE",
-    "FLEETPUSH_SHARD",
-    "PUSHGATEWAY_URL",
-    "PUSHGATEWAY_GROUPING",
-    "PUSHGATEWAY_USERNAME",
-    "PUSHGATEWAY_PASSWORD",
-    "PUSHGATEWAY_PASSWORD_FILE",
-    "PUSHGATEWAY_BEARER_TOKEN",
-    "PUSHGATEWAY_BEARER_TOKEN_FILE",
-    "PUSHGATEWAY_CA_FILE",
-    "PUSHGATEWAY_DELETE_ON_EXIT",
-    "REMOTE_WRITE_URL",
-    "REMOTE_WRITE_USERNAME",
-    "REMOTE_WRITE_PASSWORD",
-    "REMOTE_WRITE_PASSWORD_FILE",
-    "REMOTE_WRITE_BEARER_TOKEN",
-    "REMOTE_WRITE_BEARER_TOKEN_FILE",
-    "REMOTE_WRITE_TENANT",
-    "REMOTE_WRITE_HEADERS",
-    "REMOTE_WRITE_CA_FILE",
-    "REMOTE_WRITE_PROTOBUF_MESSAGE",
+/// A variable that means something here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What holds where it is not set, in words; empty where it must be set to mean anything.
+    pub default: &'static str,
+    /// What it is.
+    pub meaning: &'static str,
+}
+
+const fn of(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, default, meaning }
+}
+
+/// Every one of them, `BALENA_…` without their twins `FLEETPUSH_BALENA_…`; for people in the manual page and in
+/// `docs/configuration.md`.
+pub const VARIABLES: &[Variable] = &[
+    of("BALENA_TOKEN", "", "the API key"),
+    of("BALENA_TOKEN_FILE", "", "the file that holds it"),
+    of("BALENA_API_URL", "`https://api.balena-cloud.com`", "as `balena.url`"),
+    of("BALENA_API_VERSION", "`v7`", "as `balena.api_version`"),
+    of("BALENA_CA_FILE", "the system's", "as `balena.ca_file`"),
+    of("BALENA_ALLOW_HTTP", "`false`", "as `balena.allow_http`"),
+    of("BALENA_FLEETS_INCLUDE", "all", "as `balena.fleets.include`"),
+    of("BALENA_FLEETS_EXCLUDE", "none", "as `balena.fleets.exclude`"),
+    of("CRAWL_INTERVAL", "`60`", "as `interval`, also for an account with one of its own"),
+    of("FLEETPUSH_CONFIG_FILE", "none", "as `--config.file`"),
+    of("FLEETPUSH_LISTEN_ADDRESS", "`:8000`", "as `web.listen_address`"),
+    of("FLEETPUSH_LOG_LEVEL", "`info`", "as `log.level`"),
+    of("FLEETPUSH_LOG_FORMAT", "`logfmt`", "as `log.format`"),
+    of("FLEETPUSH_JOB", "`balena`", "as `job`"),
+    of("FLEETPUSH_INSTANCE", "the host name", "as `instance`"),
+    of("FLEETPUSH_EXTERNAL_LABELS", "none", "instead of `external_labels`"),
+    of(
+        "FLEETPUSH_QUEUE_DIR",
+        "`$STATE_DIRECTORY`, else `$XDG_STATE_HOME/fleetpush`, else `/var/lib/fleetpush`",
+        "as `queue.dir`",
+    ),
+    of("FLEETPUSH_QUEUE_MAX_SIZE", "`1GiB`", "as `queue.max_size`"),
+    of("FLEETPUSH_QUEUE_MAX_AGE", "`8d`", "as `queue.max_age`"),
+    of("FLEETPUSH_SHARD", "`0/1`", "must be `0/1` in this version"),
+    of("PUSHGATEWAY_URL", "none", "adds a gateway named `env`"),
+    of("PUSHGATEWAY_GROUPING", "none", "its grouping labels"),
+    of("PUSHGATEWAY_USERNAME", "none", "its user name"),
+    of("PUSHGATEWAY_PASSWORD", "none", "its password"),
+    of("PUSHGATEWAY_PASSWORD_FILE", "none", "the file that holds the password"),
+    of("PUSHGATEWAY_BEARER_TOKEN", "none", "its bearer token"),
+    of("PUSHGATEWAY_BEARER_TOKEN_FILE", "none", "the file that holds the bearer token"),
+    of("PUSHGATEWAY_CA_FILE", "the system's", "further certificates (PEM) that are trusted"),
+    of("PUSHGATEWAY_DELETE_ON_EXIT", "`false`", "deletes its groups at a clean end of `run`"),
+    of("REMOTE_WRITE_URL", "none", "adds an endpoint named `env`"),
+    of("REMOTE_WRITE_USERNAME", "none", "its user name"),
+    of("REMOTE_WRITE_PASSWORD", "none", "its password"),
+    of("REMOTE_WRITE_PASSWORD_FILE", "none", "the file that holds the password"),
+    of("REMOTE_WRITE_BEARER_TOKEN", "none", "its bearer token"),
+    of("REMOTE_WRITE_BEARER_TOKEN_FILE", "none", "the file that holds the bearer token"),
+    of("REMOTE_WRITE_TENANT", "none", "the header `X-Scope-OrgID`"),
+    of("REMOTE_WRITE_HEADERS", "none", "further headers; a value cannot hold a comma"),
+    of("REMOTE_WRITE_CA_FILE", "the system's", "further certificates (PEM) that are trusted"),
+    of("REMOTE_WRITE_PROTOBUF_MESSAGE", "`auto`", "as `remote_write.protobuf_message`"),
 ];
 const PROXIES: [&str; 6] =
     ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -90,8 +110,8 @@ impl Variables<'_> {
     /// A variable that says nothing without `<prefix>_URL`.
     pub(super) fn orphan(&self, prefix: &str) -> Option<ConfigError> {
         let url = format!("{prefix}_URL");
-        let ours = VARIABLES.iter().filter(|name| name.starts_with(prefix) && **name != url);
-        let orphan = ours.filter_map(|name| self.get(name)).next()?;
+        let ours = VARIABLES.iter().filter(|one| one.name.starts_with(prefix) && one.name != url);
+        let orphan = ours.filter_map(|one| self.get(one.name)).next()?;
         Some(orphan.error(format_args!("is set but {url} is not; set {url} too, or remove this variable")))
     }
 
@@ -102,7 +122,7 @@ impl Variables<'_> {
             self.0.keys().filter(|name| looks_ours(name) && !is_variable(name) && !is_service_link(name));
         names
             .map(|name| {
-                let hint = nearest(name, VARIABLES.iter().copied());
+                let hint = nearest(name, VARIABLES.iter().map(|one| one.name));
                 let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
                 format!("the variable {name} means nothing here{hint}")
             })
@@ -113,7 +133,8 @@ impl Variables<'_> {
 /// Whether a variable of this name means something here.
 pub fn is_variable(name: &str) -> bool {
     let twin = name.strip_prefix("FLEETPUSH_").filter(|rest| rest.starts_with("BALENA_"));
-    VARIABLES.contains(&twin.unwrap_or(name))
+    let name = twin.unwrap_or(name);
+    VARIABLES.iter().any(|one| one.name == name)
 }
 
 /// Kubernetes gives every pod variables of this kind for a service that is named `pushgateway` or alike.

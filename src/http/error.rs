@@ -103,6 +103,8 @@ impl HttpError {
             HttpError::Settings(_) | HttpError::Setup(_) => "correct the settings",
             HttpError::Timeout => "look at the network, or raise the time-out",
             HttpError::Connect(error) => connecting(&cause(error).to_lowercase()),
+            // With TLS 1.3 a server says so once the connection stands.
+            HttpError::Lost(error) if cause(error).contains("CertificateRequired") => CLIENT_CERTIFICATE,
             HttpError::TooLarge { .. } => "check that the URL names the right server, or raise max_body_size",
             HttpError::Lost(_) | HttpError::Coding(_) => "look at the server's log and at proxies on the way",
         }
@@ -125,21 +127,46 @@ impl HttpError {
     }
 }
 
+const CLIENT_CERTIFICATE: &str =
+    "it asks for a client's certificate: set cert_file and key_file under tls_config";
+
+/// What the client's words for a failed connection call for; those that occur inside others' come last.
+const CONNECTING: &[(&[&str], &str)] = &[
+    (
+        &["proxy authorization required"],
+        "give the proxy's URL its credentials, as http://user:password@proxy:3128 (proxy_url, or the variable HTTPS_PROXY)",
+    ),
+    (
+        &["unsuccessful tunnel", "tunnel error: unsuccessful"],
+        "the proxy refuses to connect there: have this host and port allowed at the proxy",
+    ),
+    (
+        &["tunnel error", "proxy"],
+        "the proxy cannot be reached: check its address and port (proxy_url, or the variable HTTPS_PROXY), and that it runs",
+    ),
+    (
+        &["unknownissuer", "unknown issuer"],
+        "its certificate is signed by an authority that is not known here: name the authority's certificate (PEM) as \
+         ca_file, or in the variable …_CA_FILE",
+    ),
+    (
+        &["expired", "notvalidyet", "not valid yet"],
+        "its certificate is past its time, or this machine's clock is wrong: have the one renewed, or set the other",
+    ),
+    (
+        &["notvalidforname", "not valid for name"],
+        "its certificate is for another host name: write that name into the URL, or as server_name under tls_config",
+    ),
+    (&["certificaterequired", "handshakefailure"], CLIENT_CERTIFICATE),
+    (&["certificate"], "check its certificate, ca_file for a private CA, and this machine's clock"),
+    (&["tls", "handshake", "corrupt message"], "check whether the URL should begin with http:// or https://"),
+    (&["dns", "lookup", "name or service"], "check the host name in the URL, and this machine's DNS"),
+    (&["refused"], "check the port in the URL (or the proxy's, where one is set), and that the server runs"),
+];
+
 fn connecting(text: &str) -> &'static str {
-    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if says(&["certificate", "unknownissuer", "notvalidforname"]) {
-        "check ca_file for a private CA, server_name for another name, and this machine's clock"
-    } else if says(&["tls", "handshake", "corrupt message"]) {
-        "check whether the URL should begin with http:// or https://"
-    } else if says(&["dns", "lookup", "name or service"]) {
-        "check the host name in the URL, and this machine's DNS"
-    } else if says(&["refused"]) {
-        "check the port in the URL, and that the server runs"
-    } else if says(&["proxy", "tunnel"]) {
-        "check the proxy"
-    } else {
-        "check the network and firewalls on the way"
-    }
+    let said = CONNECTING.iter().find(|(words, _)| words.iter().any(|word| text.contains(word)));
+    said.map_or("check the network and firewalls on the way", |(_, step)| step)
 }
 
 #[cfg(test)]
@@ -149,11 +176,20 @@ mod tests {
     #[test]
     fn causes_of_a_failed_connection_are_told_apart() {
         for (text, word) in [
-            ("client error: invalid peer certificate: unknownissuer", "ca_file"),
+            ("client error: invalid peer certificate: unknownissuer", "as ca_file"),
+            ("invalid peer certificate: certificate expired: verification time 17", "clock"),
+            ("invalid peer certificate: certificate not valid for name \"a\"", "server_name"),
+            ("invalid peer certificate: badencoding", "check its certificate"),
+            ("received fatal alert: certificaterequired", "cert_file"),
+            (
+                "tunnel error: failed to create underlying connection: tcp connect error: connection refused",
+                "proxy",
+            ),
+            ("tunnel error: proxy authorization required", "credentials"),
             ("dns error: failed to lookup address information: name or service not known", "DNS"),
             ("tcp connect error: connection refused (os error 111)", "port"),
             ("received corrupt message of type invalidcontenttype", "https://"),
-            ("unsuccessful tunnel", "proxy"),
+            ("tunnel error: unsuccessful", "allowed at the proxy"),
             ("network is unreachable", "firewalls"),
         ] {
             assert!(connecting(text).contains(word), "{text}");

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::process;
 use std::time::Duration;
 
 use redb::StorageBackend;
@@ -144,6 +145,33 @@ impl Place {
     pub(super) fn free_reserve(&self) -> bool {
         matches!(self, Place::Folder(folder) if fs::remove_file(folder.join(RESERVE)).is_ok())
     }
+}
+
+/// Whether a store can be kept in a folder, of which nothing is changed: one that is not there can be made, and
+/// files in it can be made, read and written.
+pub(super) fn try_folder(folder: &Path) -> io::Result<()> {
+    let store = folder.join(FILE);
+    if store.try_exists()? {
+        OpenOptions::new().read(true).write(true).open(&store)?;
+    }
+    // Where the folder is not there, it is made in the first one above that is.
+    let mut above = folder;
+    while !above.try_exists()? {
+        above = match above.parent() {
+            Some(above) if !above.as_os_str().is_empty() => above,
+            _ => Path::new("."),
+        };
+    }
+    if !above.is_dir() {
+        return Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            format!("{} is no folder", above.display()),
+        ));
+    }
+    // Permissions alone do not tell of a file system that is read-only.
+    let trace = above.join(format!(".fleetpush-{}", process::id()));
+    OpenOptions::new().write(true).create_new(true).open(&trace)?;
+    fs::remove_file(&trace)
 }
 
 /// Who has the store in a folder open, as it says itself.

@@ -30,6 +30,11 @@ struct Besides<'a> {
     counters: Option<&'a [u8]>,
 }
 
+/// What records may take together in a store of this size, in its pages.
+pub(super) fn room(max_size: u64) -> u64 {
+    max_size / 16 * SHARE
+}
+
 /// An open store.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -53,8 +58,7 @@ impl Store {
             .set_cache_size(CACHE)
             .set_check_integrity_on_open(true)
             .create_with_backend(super::backend::Boxed(backend))?;
-        let bounds = Bounds { cost: max_size / 16 * SHARE, age: max_age };
-        Self::load(db, bounds)
+        Self::load(db, Bounds { cost: room(max_size), age: max_age })
     }
 
     fn load(db: Database, bounds: Bounds) -> Result<Self, StoreError> {

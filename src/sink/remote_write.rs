@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
-pub use super::advice::after_answer;
+pub use super::advice::{Answered, after_answer};
 pub use dialect::Dialect;
 pub use reason::Reason;
 pub use verdict::{Asked, Reply, Verdict, Written, judge};

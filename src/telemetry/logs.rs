@@ -1,4 +1,6 @@
-//! Sets up the log: logfmt or JSON on standard error, so that standard output stays a command's answer.
+//! Sets up the log: logfmt or JSON, a line for each write.
+
+use std::io::Write;
 
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
@@ -14,19 +16,19 @@ pub enum Form {
     Json,
 }
 
-/// Starts logging for the whole process; a second call changes nothing.
+/// Starts logging for the whole process, to what `writer` gives; a second call changes nothing.
 ///
 /// Other crates log from `warn` on: at `trace` an HTTP client writes out headers, secrets among them.
-pub fn start(level: Level, form: Form) {
+pub fn start<W: Write + 'static>(level: Level, form: Form, writer: fn() -> W) {
     let filter = Targets::new().with_default(Level::WARN.min(level)).with_target("fleetpush", level);
     let registry = tracing_subscriber::registry().with(filter);
     let started = match form {
         Form::Logfmt => {
-            let layer = tracing_logfmt::builder().with_target(false).layer().with_writer(std::io::stderr);
+            let layer = tracing_logfmt::builder().with_target(false).layer().with_writer(writer);
             registry.with(layer).try_init()
         }
         Form::Json => registry
-            .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
+            .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(writer))
             .try_init(),
     };
     if started.is_err() {

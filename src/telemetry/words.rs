@@ -321,12 +321,14 @@ pub fn span(seconds: u64) -> String {
     }
 }
 
-fn size(bytes: u64) -> String {
+/// A number of bytes as one says it.
+pub fn size(bytes: u64) -> String {
     const KIB: u64 = 1024;
     match bytes {
         0..KIB => format!("{bytes} bytes"),
         KIB..1_048_576 => format!("{} KiB", bytes / KIB),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
     }
 }
 

@@ -7,6 +7,7 @@ mod auth;
 mod bad_input;
 mod binary;
 mod collect;
+mod contact;
 mod demo_api;
 mod demo_receiver;
 mod demo_senders;

@@ -15,13 +15,14 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 pub const TOKEN: &str = "simulated-token";
 
 /// Every command that can be typed; the empty one is `run`.
-pub const COMMANDS: [&[&str]; 13] = [
+pub const COMMANDS: [&[&str]; 16] = [
     &[],
     &["run"],
     &["once"],
     &["check"],
     &["fleets"],
     &["demo"],
+    &["init"],
     &["pushgateway"],
     &["pushgateway", "delete"],
     &["queue"],
@@ -29,6 +30,8 @@ pub const COMMANDS: [&[&str]; 13] = [
     &["queue", "verify"],
     &["queue", "drop"],
     &["queue", "retry"],
+    &["completions"],
+    &["man"],
 ];
 
 /// A run of the binary.

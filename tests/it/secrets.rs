@@ -286,7 +286,7 @@ async fn a_proxy_of_the_environment_and_variables_are_not_shown_either(
 async fn help_shows_nothing_of_the_environment() {
     let variables: Vec<(String, String)> = fleetpush::config::VARIABLES
         .iter()
-        .flat_map(|name| [(*name).to_owned(), format!("FLEETPUSH_{name}")])
+        .flat_map(|one| [one.name.to_owned(), format!("FLEETPUSH_{}", one.name)])
         .map(|name| (name, secret("balena")))
         .collect();
     let variables: Vec<(&str, &str)> =

@@ -61,10 +61,16 @@ impl Prometheus {
 
     /// As `start`, with more arguments, such as `--enable-feature=...`.
     pub async fn start_with(suite: Suite, config: &str, extra: &[&str]) -> Self {
-        Self::launch(suite, config, extra, |_| {}).await
+        let open = [&["--web.enable-remote-write-receiver"], extra].concat();
+        Self::launch(suite, config, &open, |_| {}).await
     }
 
-    /// As `start_with`; `prepare` is given the folder of the data, which is not there yet.
+    /// Starts one as it is by itself: it takes no remote write.
+    pub async fn closed(suite: Suite) -> Self {
+        Self::launch(suite, "global: {scrape_interval: 1h}", &[], |_| {}).await
+    }
+
+    /// `prepare` is given the folder of the data, which is not there yet.
     async fn launch(suite: Suite, config: &str, extra: &[&str], prepare: impl Fn(&Path)) -> Self {
         let program = suite.program("prometheus");
         let process = Process::start(program, "/-/ready", |port, folder| {
@@ -76,7 +82,6 @@ impl Prometheus {
                 format!("--config.file={}", file.display()),
                 format!("--storage.tsdb.path={}", data.display()),
                 format!("--web.listen-address=127.0.0.1:{port}"),
-                "--web.enable-remote-write-receiver".to_owned(),
             ];
             arguments.extend(extra.iter().map(|argument| (*argument).to_owned()));
             arguments

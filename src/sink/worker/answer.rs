@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use reqwest::Url;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 
 use crate::http::{Answer, Client};
 use crate::retry::{RETRY_AFTER_CAP, retry_after};
 use crate::sample::Millis;
-use crate::sink::remote_write::{self, Reply, Written};
+use crate::sink::remote_write::{Answered, Reply, Written, after_answer};
 
 /// So many bytes of a foreign text are shown.
 const SHOWN: usize = 1024;
@@ -24,16 +25,14 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    pub(super) async fn of(client: &Client, answer: Answer, now: Millis) -> Heard {
+    pub(super) async fn of(client: &Client, url: &Url, answer: Answer, now: Millis) -> Heard {
         let Answer { status, headers, body, .. } = answer;
         let location = header(&headers, &LOCATION);
         // A success' body says nothing (both specifications).
-        let (text, next_step) = if (200..300).contains(&status) {
-            (String::new(), remote_write::after_answer(status, location))
-        } else {
-            let next_step = remote_write::after_answer(status, location);
-            (client.excerpt(&body, SHOWN).await, client.without_secrets(&next_step).await)
-        };
+        let taken = (200..300).contains(&status);
+        let text = if taken { String::new() } else { client.excerpt(&body, SHOWN).await };
+        let next_step = after_answer(Answered { url, status, location, text: &text });
+        let next_step = if taken { next_step } else { client.without_secrets(&next_step).await };
         Heard {
             status,
             written: Written::of(&headers),

@@ -197,7 +197,7 @@ impl Worker {
             body_cap: ANSWER_CAP,
         };
         let answer = self.client.send(request).await?;
-        Ok(Heard::of(&self.client, answer, self.clock.now()).await)
+        Ok(Heard::of(&self.client, &self.endpoint.url, answer, self.clock.now()).await)
     }
 
     pub(super) fn settle(&mut self, sent: Sent, heard: &Heard) -> Step {

@@ -84,8 +84,15 @@ fn every_key_of_the_file_is_documented_and_no_other() {
 
 #[test]
 fn every_variable_is_documented_and_no_other() {
-    let all = VARIABLES.iter().map(|name| (*name).to_owned()).collect();
+    let all = VARIABLES.iter().map(|one| one.name.to_owned()).collect();
     assert_eq!(names(&table("Variables")), all);
+    // What the manual page says of each is what stands there.
+    let document = document();
+    for one in VARIABLES {
+        let row = document.lines().find(|line| line.starts_with(&format!("| `{}` |", one.name)));
+        let said = format!(" | {} | {} |", one.default, one.meaning).replace("|  |", "| |");
+        assert!(row.is_some_and(|row| row.ends_with(&said)), "{row:?} does not end with {said:?}");
+    }
 }
 
 #[tokio::test]
@@ -93,7 +100,7 @@ async fn every_flag_is_documented_and_no_other() {
     let help = Case::good().arguments(&["--help"]).run().await;
     assert_eq!(help.code, 0, "{}", help.stderr);
     let flag = |line: &str| Some(format!("--{}", line.split_once("--")?.1.split(' ').next()?));
-    let options = help.stdout.split_once("\nOptions:\n").expect("the options").1;
+    let options = help.stdout.split_once("\nCommands:\n").expect("the commands").1;
     let all: BTreeSet<String> =
         options.lines().filter(|line| line.trim_start().starts_with('-')).filter_map(flag).collect();
     assert!(all.contains("--config.file"), "{all:?}");

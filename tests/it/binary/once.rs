@@ -94,8 +94,9 @@ async fn a_check_of_what_is_well_stores_nothing() {
     assert_eq!(program.code().await, 0, "{}", program.stdout());
     let out = program.stdout();
     let lines: Vec<&str> = out.lines().collect();
-    let [findings @ .., size] = &lines[..] else { panic!("{out}") };
-    assert_eq!(findings.len(), 4, "{out}");
+    let [findings @ .., size, room] = &lines[..] else { panic!("{out}") };
+    assert_eq!(findings.len(), 5, "{out}");
+    assert!(room.starts_with("while a receiver is away the queue takes "), "{out}");
     assert!(findings.iter().all(|line| line.starts_with("ok    ")), "{out}");
     assert!(size.starts_with("3 fleets, ") && size.ends_with(" series a cycle"), "{out}");
     nothing_is_stored(&remote);
@@ -112,7 +113,7 @@ fn nothing_is_stored(remote: &receiver::Server) {
 #[rstest]
 #[case::a_bad_token(&[("BALENA_TOKEN", "wrong")], "", Fault::status(0), 3, "API of account balena", "the token is wrong")]
 #[case::an_api_that_is_not_there(
-    &[("BALENA_API_URL", "http://127.0.0.1:1")], "", Fault::status(0), 3, "API of account balena", "check the port"
+    &[("BALENA_API_URL", "http://127.0.0.1:1")], "", Fault::status(0), 3, "token of account balena", "check the port"
 )]
 #[case::a_gateway_that_refuses(&[], "/-/ready", Fault::status(401), 4, "pushgateway env", "set basic_auth")]
 #[case::a_gateway_that_is_ill(&[], "/-/ready", Fault::status(503), 4, "pushgateway env", "look at the gateway's log")]

@@ -1,0 +1,90 @@
+//! What a cycle takes in the queue, and whether the queue has a place: measured on batches as they are, cut and
+//! encoded as `run` does it. Changes nothing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::net::UnixStream;
+
+use super::control::SOCKET;
+use super::door::{Door, Entry};
+use crate::config::{Config, QueueDir};
+use crate::encode::record::Identity;
+use crate::queue::{self, OpenError};
+use crate::sample::{Batch, Millis, Scope, Source};
+use crate::sink::{pushgateway, worker};
+use crate::telemetry::Telemetry;
+
+/// For how long the queue has room while nothing is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// What a cycle takes, in bytes of the store.
+    pub cycle: u64,
+    /// How often there is one.
+    pub every: Duration,
+    /// The bound on its size: `queue.max_size`, or what memory allows.
+    pub max_size: u64,
+    /// How long that lasts.
+    pub lasts: Duration,
+    /// The bound on its age.
+    pub max_age: Duration,
+}
+
+impl Room {
+    /// What these batches, one of each account, and the program's own take in the queue.
+    pub(super) fn of(config: &Config, batches: &[Batch], telemetry: &Telemetry, now: Millis) -> Option<Self> {
+        let endpoints = config.endpoints.iter().map(worker::sink_name);
+        for sink in endpoints.chain(config.gateways.iter().map(pushgateway::sink_name)) {
+            telemetry.sink_registered(&sink);
+        }
+        let own = Batch::new(Source::Own, now, Scope::Whole, telemetry.families()).ok();
+        let identity = Identity { job: config.job.clone(), instance: config.instance.clone() };
+        let samples = config.queue.max_samples_per_send;
+        let mut door = Door::default();
+        let cycle =
+            batches.iter().chain(&own).map(|batch| match door.enter(batch, now, &identity, samples) {
+                Entry::Queued(entry) => queue::cost(&entry.records),
+                Entry::ClockSkewed(_) | Entry::Distrusted => 0,
+            });
+        let cycle = Some(cycle.sum::<u64>()).filter(|bytes| *bytes > 0)?;
+        let every = config.accounts.iter().map(|account| account.interval).min()?;
+        let max_size = super::store::bound(&config.queue);
+        let cycles = queue::room(max_size) as f64 / cycle as f64;
+        let lasts = Duration::try_from_secs_f64(cycles * every.as_secs_f64()).unwrap_or(Duration::MAX);
+        Some(Room { cycle, every, max_size, lasts, max_age: config.queue.max_age })
+    }
+}
+
+/// Whether the queue can be kept where it is to be, in words.
+///
+/// # Errors
+/// A text with both ways out.
+pub(super) async fn place(config: &Config) -> Result<String, String> {
+    let (folder, default) = match &config.queue.dir {
+        QueueDir::Memory => {
+            return Ok("in this process' memory: what is not delivered when it ends is lost".to_owned());
+        }
+        QueueDir::Folder(folder) => (folder.clone(), false),
+        QueueDir::Default(folder) => (folder.clone(), true),
+    };
+    if UnixStream::connect(folder.join(SOCKET)).await.is_ok() {
+        return Ok(format!("in {}, which a `fleetpush run` has open now", folder.display()));
+    }
+    let tried = folder.clone();
+    let outcome = tokio::task::spawn_blocking(move || queue::try_folder(&tried)).await;
+    match outcome {
+        Ok(Ok(())) => Ok(format!("in {}, which can be {}", folder.display(), written_or_made(&folder))),
+        Ok(Err(error)) => Err(unusable(error, default)),
+        Err(broke) => Err(broke.to_string()),
+    }
+}
+
+fn written_or_made(folder: &Path) -> &'static str {
+    if folder.is_dir() { "written" } else { "made" }
+}
+
+fn unusable(error: OpenError, default: bool) -> String {
+    let error = super::AppError::QueueFolder(error);
+    let once = if default { " (`once` goes on in memory there, `run` ends with 2)" } else { "" };
+    format!("{error}{once}")
+}

@@ -1,0 +1,10 @@
+//! What someone meets first: the questions of `init` and the file that it writes, what `check` says to do next,
+//! completions, the manual page, colours and progress on a real terminal and on none.
+
+mod check;
+mod completions;
+mod init;
+mod man;
+mod queue;
+mod screen;
+mod terminal;
