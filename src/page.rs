@@ -1,13 +1,21 @@
 //! The page: metrics for scrapers, a status page for browsers, health, readiness, reload.
 //!
-//! In go the batches that the app lets be seen and the telemetry; out comes HTTP. Never: a request to the
-//! API, however often it is scraped.
+//! In go the batches that the app lets be seen, the telemetry, and the file that says how it is protected; out
+//! comes HTTP, with TLS and for known users where that file says so. Never: a request to the API, however
+//! often it is scraped.
 
+mod bcrypt;
+mod guard;
 pub mod landing;
+mod listener;
 pub mod negotiate;
+mod san;
 mod server;
+mod tls;
+mod users;
 
-pub use server::serve;
+pub use guard::{Guard, GuardError};
+pub use listener::{serve, serve_guarded};
 
 use tokio::sync::{mpsc, oneshot, watch};
 

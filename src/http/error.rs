@@ -62,6 +62,36 @@ pub enum HttpError {
     /// The body broke off, or its content coding is damaged.
     #[error("the answer broke off or cannot be decompressed: {}", cause(.0))]
     Coding(reqwest::Error),
+    /// The OAuth2 token endpoint gave no answer.
+    #[error("the OAuth2 token endpoint {at} was not reached")]
+    Token {
+        /// Where, without userinfo and query.
+        at: String,
+        /// Why.
+        source: Box<HttpError>,
+    },
+    /// The OAuth2 token endpoint gives no token now.
+    #[error("the OAuth2 token endpoint {at} answered {status}: {text}")]
+    TokenBusy {
+        /// Where.
+        at: String,
+        /// The status.
+        status: u16,
+        /// The beginning of what it said.
+        text: String,
+    },
+    /// The OAuth2 token endpoint refuses us.
+    #[error("the OAuth2 token endpoint {at} answered {status}: {text}")]
+    TokenRefused {
+        /// Where.
+        at: String,
+        /// The status.
+        status: u16,
+        /// The beginning of what it said.
+        text: String,
+        /// What to do.
+        next_step: &'static str,
+    },
     /// The answer is larger than is read.
     #[error("the answer is larger than {limit} bytes after decompression")]
     TooLarge {
@@ -82,12 +112,20 @@ impl HttpError {
             | HttpError::Connect(_)
             | HttpError::Timeout
             | HttpError::Lost(_)
-            | HttpError::Coding(_) => true,
-            HttpError::Unsendable { .. }
+            | HttpError::Coding(_)
+            | HttpError::TokenBusy { .. } => true,
+            HttpError::Token { source, .. } => source.is_transient(),
+            HttpError::TokenRefused { .. }
+            | HttpError::Unsendable { .. }
             | HttpError::Settings(_)
             | HttpError::Setup(_)
             | HttpError::TooLarge { .. } => false,
         }
+    }
+
+    /// Whether somebody has refused us as a whole: asked again slowly, nothing is dropped.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, HttpError::TokenRefused { .. })
     }
 
     /// What an operator can do; where there is nothing but waiting, where to look.
@@ -104,6 +142,11 @@ impl HttpError {
             HttpError::Timeout => "look at the network, or raise the time-out",
             HttpError::Connect(error) => connecting(&cause(error).to_lowercase()),
             HttpError::TooLarge { .. } => "check that the URL names the right server, or raise max_body_size",
+            HttpError::Token { source, .. } => source.next_step(),
+            HttpError::TokenBusy { .. } => {
+                "nothing needs to be done, unless it stays so: then look at its log"
+            }
+            HttpError::TokenRefused { next_step, .. } => next_step,
             HttpError::Lost(_) | HttpError::Coding(_) => "look at the server's log and at proxies on the way",
         }
     }

@@ -1,13 +1,10 @@
 //! Routes and answers. The routing is by hand: metrics answer at every path that is nothing else, as the
 //! exporter that this one replaces does it, and every answer goes through one place for HEAD and gzip.
 
-use std::future::Future;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY,
     CONTENT_TYPE, HeaderName, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -16,9 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
 use super::negotiate::{self, Form};
 use super::{PageState, landing};
@@ -38,32 +33,6 @@ const MANY_SERIES: usize = 5_000;
 const MANY_BYTES: usize = 256 * 1_024;
 /// Said where such a thread died.
 const BROKEN: &str = "the answer could not be made\n";
-
-/// Answers until `stop`; what was asked by then is still answered, for a few seconds.
-///
-/// # Errors
-/// What the listener says when it can no longer accept.
-pub fn serve(
-    listener: TcpListener,
-    state: PageState,
-    stop: CancellationToken,
-) -> impl Future<Output = io::Result<()>> + Send {
-    let router = Router::new().fallback(answer).with_state(Arc::new(state));
-    async move {
-        let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let too_long = async {
-            stop.cancelled().await;
-            tokio::time::sleep(LAST_ANSWERS).await;
-        };
-        tokio::select! {
-            ended = serving => ended,
-            () = too_long => Ok(()),
-        }
-    }
-}
-
-/// How long a stop waits for clients; one that never finishes its request would hold it up for ever.
-const LAST_ANSWERS: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// An answer before HEAD and gzip.
 struct Reply {
@@ -85,7 +54,8 @@ impl Reply {
     }
 }
 
-async fn answer(State(state): State<Arc<PageState>>, request: Request<Body>) -> Response {
+/// The answer to one request; its body is not read.
+pub(super) async fn answer<B>(state: Arc<PageState>, request: Request<B>) -> Response {
     let gzip = negotiate::wants_gzip(&joined(request.headers(), &ACCEPT_ENCODING));
     let accept = joined(request.headers(), &ACCEPT);
     let reply = route(&state, request.method(), request.uri().path(), &accept).await;
