@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::collect::Collector;
 use crate::config::Config;
 use crate::http::HttpError;
-use crate::page::{self, Guard, GuardError, PageState, ReloadRequest};
+use crate::page::{self, Bounds, Guard, GuardError, PageState, ReloadRequest};
 use crate::queue::OpenError;
 use crate::sample::Text;
 use crate::schedule::Ticker;
@@ -121,6 +121,9 @@ pub async fn run(
 ) -> Result<(), AppError> {
     let shared = Arc::new(Shared::new(&config, Clock::SYSTEM, telemetry));
     let guard = guard(&config, &shared.telemetry)?;
+    if let Some(guard) = &guard {
+        info!(tls = guard.has_tls(), users = guard.has_users(), "the page is protected");
+    }
     shared.open_queue(&config, WithoutFolder::Refuse).await?;
     let mut parts = match Parts::build(&config, &shared) {
         Ok(parts) => parts,
@@ -138,7 +141,7 @@ pub async fn run(
             telemetry_path: config.web.telemetry_path.clone(),
             lifecycle: config.web.enable_lifecycle.then(|| control.reload_sender.clone()),
         };
-        tokio::spawn(page::serve_guarded(listener, state, guard, page_stop.clone()))
+        tokio::spawn(page::serve_guarded(listener, state, guard, Bounds::default(), page_stop.clone()))
     });
     let control_stop = CancellationToken::new();
     let mut socket = None;

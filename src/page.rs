@@ -15,7 +15,7 @@ mod tls;
 mod users;
 
 pub use guard::{Guard, GuardError};
-pub use listener::{serve, serve_guarded};
+pub use listener::{Bounds, serve, serve_guarded};
 
 use tokio::sync::{mpsc, oneshot, watch};
 

@@ -173,7 +173,8 @@ fn headers(pairs: Vec<(Setting, Setting)>) -> Result<Vec<(String, String)>, Conf
     for (name, value) in pairs {
         let Some((_, values)) = HEADERS.iter().find(|(known, _)| *known == name.text) else {
             let known = HEADERS.map(|(known, _)| known).join(", ");
-            return Err(name.error(format_args!("this header cannot be set; those that can are {known}")));
+            let what = format_args!("{:?} cannot be set; the headers that can are {known}", name.text);
+            return Err(name.error(what));
         };
         let text = value.text.trim();
         if !values.is_empty() && !values.contains(&text) {

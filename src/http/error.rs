@@ -147,7 +147,11 @@ impl HttpError {
                 "nothing needs to be done, unless it stays so: then look at its log"
             }
             HttpError::TokenRefused { next_step, .. } => next_step,
-            HttpError::Lost(_) | HttpError::Coding(_) => "look at the server's log and at proxies on the way",
+            HttpError::Lost(error) => {
+                let alert = alerted(&cause(error).to_lowercase());
+                alert.unwrap_or("look at the server's log and at proxies on the way")
+            }
+            HttpError::Coding(_) => "look at the server's log and at proxies on the way",
         }
     }
 
@@ -168,9 +172,32 @@ impl HttpError {
     }
 }
 
+/// What a server says with an alert of TLS: with 1.3 it comes after the connection stands.
+fn alerted(text: &str) -> Option<&'static str> {
+    let (_, alert) = text.split_once("received fatal alert: ")?;
+    let says = |words: &[&str]| words.iter().any(|word| alert.starts_with(word));
+    if says(&["protocolversion"]) {
+        Some(
+            "the server speaks no version of TLS that is spoken here (1.2 and 1.3): let it speak one of them",
+        )
+    } else if says(&["handshakefailure"]) {
+        Some("the server may want a client certificate (cert_file and key_file), or speaks no cipher of ours")
+    } else if says(&["certificate", "badcertificate", "unknownca", "decrypterror", "accessdenied"]) {
+        Some("the server wants a client certificate that it knows: check cert_file and key_file")
+    } else {
+        None
+    }
+}
+
 fn connecting(text: &str) -> &'static str {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if says(&["certificate", "unknownissuer", "notvalidforname"]) {
+    if let Some(alert) = alerted(text) {
+        alert
+    } else if says(&["proxy auth"]) {
+        "check the proxy's credentials"
+    } else if says(&["tunnel"]) {
+        "check proxy_url, and that the proxy runs and lets us through"
+    } else if says(&["certificate", "unknownissuer", "notvalidforname"]) {
         "check ca_file for a private CA, server_name for another name, and this machine's clock"
     } else if says(&["tls", "handshake", "corrupt message"]) {
         "check whether the URL should begin with http:// or https://"
@@ -178,7 +205,7 @@ fn connecting(text: &str) -> &'static str {
         "check the host name in the URL, and this machine's DNS"
     } else if says(&["refused"]) {
         "check the port in the URL, and that the server runs"
-    } else if says(&["proxy", "tunnel"]) {
+    } else if says(&["proxy"]) {
         "check the proxy"
     } else {
         "check the network and firewalls on the way"
@@ -196,7 +223,13 @@ mod tests {
             ("dns error: failed to lookup address information: name or service not known", "DNS"),
             ("tcp connect error: connection refused (os error 111)", "port"),
             ("received corrupt message of type invalidcontenttype", "https://"),
-            ("unsuccessful tunnel", "proxy"),
+            ("tunnel error: unsuccessful", "proxy_url"),
+            ("tunnel error: proxy authorization required", "credentials"),
+            ("tunnel error: failed to create underlying connection: connection refused", "proxy_url"),
+            ("received fatal alert: certificaterequired", "cert_file"),
+            ("received fatal alert: unknownca", "cert_file"),
+            ("received fatal alert: handshakefailure", "cert_file"),
+            ("received fatal alert: protocolversion", "1.2"),
             ("network is unreachable", "firewalls"),
         ] {
             assert!(connecting(text).contains(word), "{text}");

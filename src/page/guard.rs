@@ -83,6 +83,11 @@ impl Guard {
         self.state().rules.tls.is_some()
     }
 
+    /// Whether the page is for known users alone.
+    pub fn has_users(&self) -> bool {
+        self.state().rules.users.is_some()
+    }
+
     /// The rules of the files as they are now.
     pub(super) async fn rules(self: &Arc<Self>) -> Arc<Rules> {
         let guard = Arc::clone(self);

@@ -30,14 +30,30 @@ use tracing::debug;
 use super::guard::{Guard, Rules};
 use super::{PageState, server};
 
-/// So many connections are open at once; others wait for their turn.
-const MOST_CONNECTIONS: usize = 256;
-/// How long a client may take for its TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long it may take for a request's head, and stay idle between two.
-const HEAD: Duration = Duration::from_secs(30);
-/// How long it may take to read an answer: nothing new is asked on a connection meanwhile.
-const ANSWER: Duration = Duration::from_secs(120);
+/// What clients may take, which no configuration sets.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// So many connections are open at once; others wait for their turn.
+    pub connections: usize,
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
+    /// How long a request's head may take, and how long a connection stays idle between two.
+    pub head: Duration,
+    /// How long an answer may take to be read: nothing new is asked on a connection meanwhile.
+    pub answer: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds {
+            connections: 256,
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(30),
+            answer: Duration::from_secs(120),
+        }
+    }
+}
+
 /// A request's head is not longer.
 const HEAD_BYTES: usize = 64 << 10;
 /// How long a stop waits for clients; one that never finishes its request would hold it up for ever.
@@ -57,10 +73,10 @@ pub fn serve(
     state: PageState,
     stop: CancellationToken,
 ) -> impl Future<Output = io::Result<()>> + Send {
-    serve_guarded(listener, state, None, stop)
+    serve_guarded(listener, state, None, Bounds::default(), stop)
 }
 
-/// As [`serve`], as a guard allows.
+/// As [`serve`], as a guard and other bounds allow.
 ///
 /// # Errors
 /// None: what cannot be accepted now is accepted later.
@@ -68,10 +84,11 @@ pub async fn serve_guarded(
     listener: TcpListener,
     state: PageState,
     guard: Option<Guard>,
+    bounds: Bounds,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let site = Site { page: Arc::new(state), guard: guard.map(Arc::new) };
-    let (room, connections) = (Arc::new(Semaphore::new(MOST_CONNECTIONS)), TaskTracker::new());
+    let site = Site { page: Arc::new(state), guard: guard.map(Arc::new), bounds };
+    let (room, connections) = (Arc::new(Semaphore::new(bounds.connections)), TaskTracker::new());
     let accepting = async {
         loop {
             // It is never closed.
@@ -102,17 +119,20 @@ pub async fn serve_guarded(
 struct Site {
     page: Arc<PageState>,
     guard: Option<Arc<Guard>>,
+    bounds: Bounds,
 }
 
 impl Site {
     /// Serves one connection to its end.
     async fn meet(self, socket: TcpStream, stop: &CancellationToken) {
+        // An answer's end would wait for the acknowledgement of its beginning.
+        socket.set_nodelay(true).unwrap_or_default();
         let tls = match &self.guard {
             Some(guard) => guard.rules().await.tls.clone(),
             None => None,
         };
         let Some(tls) = tls else { return self.speak(socket, stop).await };
-        match timeout(HANDSHAKE, handshake(socket, tls)).await {
+        match timeout(self.bounds.handshake, handshake(socket, tls)).await {
             Ok(Ok(Some(stream))) => self.speak(stream, stop).await,
             Ok(Ok(None)) => debug!("a client speaks plain HTTP to the page, which is served with TLS"),
             Ok(Err(error)) => debug!(%error, "a client's TLS handshake with the page failed"),
@@ -121,6 +141,7 @@ impl Site {
     }
 
     async fn speak(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send, stop: &CancellationToken) {
+        let Bounds { head, answer, .. } = self.bounds;
         let started = Instant::now();
         // When the last request began, in milliseconds from the start.
         let last = Arc::new(AtomicU64::new(0));
@@ -132,11 +153,12 @@ impl Site {
             async move { Ok::<_, Infallible>(site.answer(request).await) }
         });
         let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
+        builder.timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(HEAD_BYTES);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut stopping = false;
         loop {
-            let due = started + Duration::from_millis(last.load(Ordering::Relaxed)) + ANSWER;
+            let due = || started + Duration::from_millis(last.load(Ordering::Relaxed)) + answer;
+            let first = due();
             tokio::select! {
                 // How a client ends its connection is its own affair.
                 _ = connection.as_mut() => return,
@@ -144,11 +166,7 @@ impl Site {
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = sleep_until(due) => {
-                    if due >= started + Duration::from_millis(last.load(Ordering::Relaxed)) + ANSWER {
-                        return;
-                    }
-                }
+                () = sleep_until(first) => if due() <= first { return },
             }
         }
     }

@@ -52,6 +52,7 @@ fn unpaired(tls: &ServerTls, error: &Error) -> String {
     let (cert, key) = (shown(&tls.cert, "certificate"), shown(&tls.key, "key"));
     match error {
         Error::InconsistentKeys(_) => format!("{key} does not belong to {cert}: replace one of them"),
+        Error::InvalidCertificate(_) => format!("{cert} holds no certificate that can be read"),
         error => format!("{cert} and {key} cannot be used: {error}"),
     }
 }

@@ -27,6 +27,7 @@ mod strict;
 mod tls;
 mod verdict;
 mod walls;
+mod webtls;
 mod wire;
 mod wire_bytes;
 mod worker;

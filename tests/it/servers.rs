@@ -61,8 +61,15 @@ impl Prometheus {
 
     /// As `start`, with more arguments, such as `--enable-feature=...`.
     pub async fn start_with(suite: Suite, config: &str, extra: &[&str]) -> Self {
+        Self::start_answering(suite, config, extra, 200).await
+    }
+
+    /// As `start_with`, where a plain GET of `/-/ready` is answered with this status once it serves: 401 where users
+    /// are configured, 400 where it speaks TLS.
+    pub async fn start_answering(suite: Suite, config: &str, extra: &[&str], status: u16) -> Self {
         let program = suite.program("prometheus");
-        let process = Process::start(program, "/-/ready", |port, folder| {
+        let ready = Ready { path: "/-/ready", status };
+        let process = Process::start_until(program, ready, |port, folder| {
             let file = folder.join("prometheus.yml");
             std::fs::write(&file, config).expect("the server's folder is writable");
             let mut arguments = vec![
@@ -317,6 +324,23 @@ pub fn promtool_check_metrics(suite: Suite, page: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+}
+
+/// `promtool check web-config` on these files: for each whether it is taken, and what was said of it.
+pub fn promtool_check_web_config(suite: Suite, files: &[PathBuf]) -> Vec<(bool, String)> {
+    let output = Command::new(suite.program("promtool"))
+        .args(["check", "web-config"])
+        .args(files)
+        .output()
+        .expect("promtool starts: `make test-servers` has tried it");
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    let of = |file: &PathBuf| {
+        let (name, mut lines) = (format!("{} ", file.display()), said.lines());
+        let line = lines.find_map(|line| line.strip_prefix(&name));
+        let line = line.unwrap_or_else(|| panic!("nothing is said of {}:\n{said}", file.display()));
+        (line == "SUCCESS", line.to_owned())
+    };
+    files.iter().map(of).collect()
 }
 
 /// Asks again every 20 ms until there is an answer; fails the test with `what` when `limit` has passed.

@@ -91,7 +91,10 @@ fn every_key_of_the_pages_file_is_documented_and_no_other() {
     let mut all = BTreeSet::new();
     let files = ["src/config/web_file.rs", "src/config/web_tls.rs"];
     keys(&blocks(&files), "WebFileBlock", "", &mut all);
-    assert!(all.contains("tls_server_config.client_allowed_sans") && all.contains("rate_limit.burst"), "{all:?}");
+    assert!(
+        all.contains("tls_server_config.client_allowed_sans") && all.contains("rate_limit.burst"),
+        "{all:?}"
+    );
     assert_eq!(names(&table("The page's file")), all);
 }
 
