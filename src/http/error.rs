@@ -194,7 +194,7 @@ fn connecting(text: &str) -> &'static str {
     if let Some(alert) = alerted(text) {
         alert
     } else if says(&["proxy auth"]) {
-        "check the proxy's credentials"
+        "check the credentials of the proxy"
     } else if says(&["tunnel"]) {
         "check proxy_url, and that the proxy runs and lets us through"
     } else if says(&["certificate", "unknownissuer", "notvalidforname"]) {

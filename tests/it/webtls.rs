@@ -17,7 +17,7 @@ use fleetpush::demo::balena::{self, Device, Fleet, Simulation};
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
 use tempfile::TempDir;
 
-use crate::program::LIMIT;
+use crate::program::{LIMIT, Program};
 use crate::tls::{Authority, Leaf};
 
 pub const PASSWORD: &str = "open-sesame";
@@ -51,6 +51,13 @@ impl Files {
             self.write(&format!("{name}.key"), &leaf.key_pem),
         )
     }
+}
+
+/// The real binary, on a machine that knows one authority, which has signed nothing here.
+pub fn start(files: &Files, arguments: &[&str], api: &balena::Server) -> Program {
+    let known = files.write("system.crt", &Authority::new().pem);
+    let environment = [("SSL_CERT_FILE", known.as_str()), ("FLEETPUSH_LOG_LEVEL", "trace")];
+    Program::command(arguments, api, &environment)
 }
 
 /// A simulated account of one fleet.

@@ -9,8 +9,8 @@ use url::form_urlencoded;
 use super::HttpError;
 
 /// What to do where an answer should have a token and has none.
-pub(super) const NO_TOKEN: &str = "check that oauth2's token_url names a token endpoint";
-const CLIENT: &str = "check oauth2's client_id and client_secret";
+pub(super) const NO_TOKEN: &str = "check that token_url under oauth2 names a token endpoint";
+const CLIENT: &str = "check client_id and client_secret under oauth2";
 
 /// A token.
 #[derive(Debug)]
@@ -58,19 +58,19 @@ fn next_step(status: u16, error: Option<&str>) -> Option<&'static str> {
     match (status, error) {
         (408 | 421 | 425 | 429 | 500 | 502..=599, _) => None,
         (_, Some("temporarily_unavailable" | "server_error" | "slow_down")) => None,
-        (407, _) => Some("check the proxy's credentials"),
+        (407, _) => Some("check the credentials of the proxy"),
         (_, Some("invalid_client")) | (401, _) => Some(CLIENT),
-        (_, Some("invalid_scope")) => Some("check oauth2's scopes"),
+        (_, Some("invalid_scope")) => Some("check scopes under oauth2"),
         (_, Some("unauthorized_client" | "unsupported_grant_type")) => {
             Some("allow the grant client_credentials for this client at the authorization server")
         }
         (_, Some("invalid_request" | "invalid_target" | "invalid_grant")) => {
-            Some("check oauth2's scopes and endpoint_params")
+            Some("check scopes and endpoint_params under oauth2")
         }
         (403, _) => Some("allow this client to have tokens at the authorization server"),
-        (300..=399, _) => Some("redirects are not followed: set oauth2's token_url to the final address"),
+        (300..=399, _) => Some("redirects are not followed: set token_url under oauth2 to the final address"),
         (200..=299 | 404 | 405 | 410 | 501, _) => Some(NO_TOKEN),
-        _ => Some("look at the authorization server's log"),
+        _ => Some("look at the log of the authorization server"),
     }
 }
 

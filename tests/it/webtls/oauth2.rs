@@ -12,9 +12,9 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
-use super::api;
 use super::front::{Answer, Front, Seen};
 use super::senders::{Rig, delivers, refused};
+use super::{api, start};
 use crate::program::{LIMIT, Program};
 use crate::servers::eventually;
 use crate::tls::Authority;
@@ -147,7 +147,7 @@ impl Login {
     /// A service that collects each second.
     async fn service(&self, keys: Value) -> (fleetpush::demo::balena::Server, Program) {
         let (api, config) = (api().await, self.rig.config(&self.more(keys)));
-        let program = Program::command(&["--config.file", &config], &api, &[]);
+        let program = start(&self.rig.files, &["--config.file", &config], &api);
         (api, program)
     }
 
@@ -255,7 +255,7 @@ async fn a_secret_that_changes_in_its_file_is_used_at_once() {
 async fn a_wrong_secret_parks_with_the_next_step() {
     let login = Login::new(|_| {}).await;
     let more = login.more(json!({"client_secret": "hunter2-wrong"}));
-    refused(&login.rig, &more, "check oauth2's client_id and client_secret").await;
+    refused(&login.rig, &more, "check client_id and client_secret under oauth2").await;
     assert_eq!(login.rig.front.seen().len(), 0, "nothing was sent without a token");
     let (_api, program) = login.service(json!({"client_secret": "hunter2-wrong"})).await;
     for sink in ["one", "two", "gate"] {
@@ -271,13 +271,13 @@ async fn a_wrong_secret_parks_with_the_next_step() {
 }
 
 #[rstest]
-#[case::scope(400, r#"{"error":"invalid_scope"}"#, "check oauth2's scopes")]
+#[case::scope(400, r#"{"error":"invalid_scope"}"#, "check scopes under oauth2")]
 #[case::grant(400, r#"{"error":"unauthorized_client"}"#, "allow the grant client_credentials")]
-#[case::parameters(400, r#"{"error":"invalid_request"}"#, "check oauth2's scopes and endpoint_params")]
+#[case::parameters(400, r#"{"error":"invalid_request"}"#, "check scopes and endpoint_params under oauth2")]
 #[case::forbidden(403, "", "allow this client to have tokens")]
-#[case::another_path(404, "not found", "check that oauth2's token_url")]
-#[case::a_login_page(200, "<html>sign in</html>", "check that oauth2's token_url")]
-#[case::moved(307, "", "set oauth2's token_url to the final address")]
+#[case::another_path(404, "not found", "check that token_url under oauth2")]
+#[case::a_login_page(200, "<html>sign in</html>", "check that token_url under oauth2")]
+#[case::moved(307, "", "set token_url under oauth2 to the final address")]
 #[case::busy(503, "try later", "answered 503: try later")]
 #[tokio::test]
 async fn what_the_token_endpoint_refuses_has_a_next_step(

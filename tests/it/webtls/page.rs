@@ -24,6 +24,7 @@ impl Page {
     pub async fn start(web: &Path) -> Self {
         let api = api().await;
         let arguments = ["--web.config.file", web.to_str().unwrap()];
+        // As quiet as it is by default: its lines are counted.
         let program = Program::command(&arguments, &api, &[]);
         let address = program.page().await.trim_start_matches("http://").to_owned();
         Page { program, address, _api: api }

@@ -3,8 +3,8 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{Files, HASH, PASSWORD, api, client};
-use crate::program::{LIMIT, Program};
+use super::{Files, HASH, PASSWORD, api, client, start};
+use crate::program::LIMIT;
 use crate::servers::{Prometheus, Pushgateway, Suite, eventually};
 use crate::tls::Authority;
 
@@ -64,7 +64,7 @@ async fn a_prometheus_with_tls_certificates_and_users_takes_remote_write(
     let prometheus = Prometheus::start_answering(suite, settings, &[&both.flag], 400).await;
     let base = https(prometheus.url());
     let (api, config) = (api().await, both.config("remote_write", &format!("{base}/api/v1/write")));
-    let program = Program::command(&["--config.file", &config], &api, &[]);
+    let program = start(&both.files, &["--config.file", &config], &api);
     program.logged(&format!("protocol=\"{spoken}\"")).await;
     let url = format!("{base}/api/v1/query?query=balena_devices_online");
     let found = eventually("the fleet", LIMIT, async || {
@@ -85,7 +85,7 @@ async fn a_pushgateway_with_tls_certificates_and_users_takes_pushes(#[case] suit
     let gateway = Pushgateway::start_answering(suite, &[&both.flag], 400).await;
     let base = https(gateway.url());
     let (api, config) = (api().await, both.config("pushgateways", &base));
-    let program = Program::command(&["--config.file", &config], &api, &[]);
+    let program = start(&both.files, &["--config.file", &config], &api);
     program.logged("first delivery").await;
     eventually("both groups", LIMIT, async || {
         let answer = both.ask(&format!("{base}/api/v1/metrics")).await;

@@ -1,13 +1,15 @@
 //! The real binary delivers remote write 1.0, remote write 2.0 and a push over TLS to a receiver of ours that wants
 //! something of it; without that, nothing arrives, and both `check` and the log name the next step and no secret.
 
+use std::time::{Duration, Instant};
+
 use fleetpush::demo::receiver::{self, Version};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::front::{Answer, Front, Proxy, Seen, basic};
-use super::{Files, api};
-use crate::program::Program;
+use super::{Files, api, start};
+use crate::program::{LIMIT, Program};
 use crate::tls::Authority;
 
 /// Stands in every credential.
@@ -78,9 +80,9 @@ impl Rig {
 /// Everything is taken by a collect and a delivery, and `check` has nothing to complain about.
 pub async fn delivers(rig: &Rig, more: &Value) {
     let (api, config) = (api().await, rig.config(more));
-    let mut check = Program::command(&["check", "--config.file", &config], &api, &[]);
+    let mut check = start(&rig.files, &["check", "--config.file", &config], &api);
     assert_eq!(check.code().await, 0, "{}{}", check.stdout(), check.stderr());
-    let mut once = Program::command(&["once", "--config.file", &config], &api, &[]);
+    let mut once = start(&rig.files, &["once", "--config.file", &config], &api);
     assert_eq!(once.code().await, 0, "{}", once.stderr());
     assert_eq!(rig.arrived(), (true, true, 2));
     hold_no_secret(&check);
@@ -95,7 +97,7 @@ pub async fn refused(rig: &Rig, more: &Value, says: &str) {
 
 pub async fn refused_by(rig: &Rig, config: &str, says: &str) {
     let api = api().await;
-    let mut check = Program::command(&["check", "--config.file", config], &api, &[]);
+    let mut check = start(&rig.files, &["check", "--config.file", config], &api);
     assert_eq!(check.code().await, 4, "{}{}", check.stdout(), check.stderr());
     for sink in ["remote_write one", "remote_write two", "pushgateway gate"] {
         let said = check.stdout();
@@ -103,17 +105,18 @@ pub async fn refused_by(rig: &Rig, config: &str, says: &str) {
         let line = line.unwrap_or_else(|| panic!("{sink} is good:\n{said}"));
         assert!(line.contains(says), "{says:?} is missing in\n{line}");
     }
-    let arguments = ["once", "--once.deadline", "1500ms", "--config.file", config];
-    let mut once = Program::command(&arguments, &api, &[("FLEETPUSH_LOG_LEVEL", "trace")]);
-    assert_eq!(once.code().await, 4, "{}", once.stderr());
+    let service = start(&rig.files, &["--config.file", config], &api);
+    let begun = Instant::now();
     for sink in ["one", "two", "gate"] {
-        let log = once.stderr();
-        let of_sink = |line: &&str| line.contains(sink) && line.contains(says);
-        assert!(log.lines().any(|line| of_sink(&line)), "{sink} does not say {says:?}:\n{log}");
+        let of_sink = |line: &str| line.contains(&format!("sink={sink} ")) && line.contains(says);
+        while !service.stderr().lines().any(of_sink) {
+            assert!(begun.elapsed() < LIMIT, "{sink} does not say {says:?}:\n{}", service.stderr());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
     assert_eq!(rig.arrived(), (false, false, 0));
     hold_no_secret(&check);
-    hold_no_secret(&once);
+    hold_no_secret(&service);
 }
 
 fn hold_no_secret(program: &Program) {
@@ -237,7 +240,8 @@ async fn a_proxy_that_refuses_is_named(#[case] userinfo: &str) {
     let rig = Rig::new(|_| None).await;
     let proxy = Proxy::start(rig.front.address(), Some(basic("me", "hunter2-proxy"))).await;
     let url = format!("http://{userinfo}{}", proxy.address);
-    refused(&rig, &json!({"tls_config": rig.tls, "proxy_url": url}), "check the proxy's credentials").await;
+    refused(&rig, &json!({"tls_config": rig.tls, "proxy_url": url}), "check the credentials of the proxy")
+        .await;
     assert_eq!(rig.front.seen().len(), 0);
 }
 
