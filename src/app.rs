@@ -13,6 +13,7 @@ mod shared;
 mod signals;
 mod store;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use crate::clock::Clock;
 use crate::collect::Collector;
 use crate::config::Config;
 use crate::http::HttpError;
-use crate::page::{self, PageState, ReloadRequest};
+use crate::page::{self, Bounds, Guard, GuardError, PageState, ReloadRequest};
 use crate::queue::OpenError;
 use crate::sample::Text;
 use crate::schedule::Ticker;
@@ -71,6 +72,9 @@ pub enum AppError {
     /// The queue cannot be opened.
     #[error(transparent)]
     Queue(OpenError),
+    /// The page cannot be protected as the file says.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// The page's server failed.
     #[error("the page's server has ended")]
     Page(#[source] std::io::Error),
@@ -118,6 +122,10 @@ pub async fn run(
     reread: &mut Reread,
 ) -> Result<(), AppError> {
     let shared = Arc::new(Shared::new(&config, Clock::SYSTEM, telemetry));
+    let guard = guard(&config, &shared.telemetry)?;
+    if let Some(guard) = &guard {
+        info!(tls = guard.has_tls(), users = guard.has_users(), "the page is protected");
+    }
     shared.open_queue(&config, WithoutFolder::Refuse).await?;
     let mut parts = match Parts::build(&config, &shared) {
         Ok(parts) => parts,
@@ -135,7 +143,7 @@ pub async fn run(
             telemetry_path: config.web.telemetry_path.clone(),
             lifecycle: config.web.enable_lifecycle.then(|| control.reload_sender.clone()),
         };
-        tokio::spawn(page::serve(listener, state, page_stop.clone()))
+        tokio::spawn(page::serve_guarded(listener, state, guard, Bounds::default(), page_stop.clone()))
     });
     let control_stop = CancellationToken::new();
     let mut socket = None;
@@ -163,6 +171,19 @@ pub async fn run(
         return Err(AppError::Page(error));
     }
     Ok(())
+}
+
+/// Whether the page can be protected as the configuration says; its certificates are read.
+///
+/// # Errors
+/// [`AppError::Guard`].
+pub fn try_guard(config: &Config) -> Result<(), AppError> {
+    guard(config, &Telemetry::new()).map(drop)
+}
+
+fn guard(config: &Config, telemetry: &Telemetry) -> Result<Option<Guard>, AppError> {
+    let open = |path: &PathBuf| Guard::open(path, telemetry.clone());
+    Ok(config.web.config_file.as_ref().map(open).transpose()?)
 }
 
 /// What one configuration runs: its sources and sinks, checked and ready to start.

@@ -15,6 +15,7 @@ mod say;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use crate::app;
 use crate::config::{self, Config, LogFormat, LogLevel};
 use crate::telemetry::logs;
 use args::{Args, Command};
@@ -129,6 +130,9 @@ async fn dispatch(args: Args, environment: Environment) -> Exit {
     start_log(&config);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
+    }
+    if let Err(error) = app::try_guard(&config) {
+        return fail(Exit::Usage, chain(error));
     }
     if args.settings.config_check {
         return answer("the configuration is good", Exit::Delivered);

@@ -12,9 +12,12 @@ mod foreign;
 mod gateways;
 mod http;
 mod labels;
+mod oauth2;
 mod resolve;
 mod types;
 mod value;
+mod web_file;
+mod web_tls;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -23,10 +26,12 @@ pub use env::{VARIABLES, Variable, is_variable};
 pub use error::ConfigError;
 pub use types::{
     Account, Auth, Config, Endpoint, FleetLabels, Gateway, HttpSettings, Log, LogFormat, LogLevel,
-    MetadataSettings, ProtobufMessage, Proxy, QueueDir, QueueSettings, Retry, Secret, Start, TlsSettings,
-    Web,
+    MetadataSettings, OAuth2, ProtobufMessage, Proxy, QueueDir, QueueSettings, Retry, Secret, Start,
+    TlsSettings, Web,
 };
 pub use value::parse_duration;
+pub use web_file::{BcryptHash, RateLimit, WebFile};
+pub use web_tls::{ClientAuth, Pem, ServerTls, TlsVersions};
 
 /// What flags say; they win over everything.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +40,8 @@ pub struct Overrides {
     pub config_file: Option<String>,
     /// `--web.listen-address`
     pub listen_address: Option<String>,
+    /// `--web.config.file`
+    pub web_config_file: Option<String>,
     /// `--web.telemetry-path`
     pub telemetry_path: Option<String>,
     /// `--web.enable-lifecycle`

@@ -1,11 +1,13 @@
 //! The only place that builds an HTTP client: TLS, proxy, credentials, time-outs and bounds come from
 //! checked settings; a request goes in, an answer of bounded size comes out. It never follows a redirect,
-//! never tries twice, and no text of it holds a secret, a URL's userinfo or its query.
+//! tries again only where an OAuth2 token was refused, with another one, and no text of it holds a secret, a
+//! URL's userinfo or its query.
 
 mod build;
 mod error;
 mod files;
 mod mask;
+mod oauth2;
 mod text;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +21,7 @@ use url::Url;
 
 pub use self::error::HttpError;
 use self::mask::Mask;
+use self::oauth2::Tokens;
 pub use self::text::{chain, excerpt, excerpt_of, redact};
 use crate::config::{Auth, HttpSettings};
 
@@ -92,6 +95,8 @@ pub struct Client {
     settings: HttpSettings,
     url: Url,
     built: Mutex<Option<Built>>,
+    /// Where the settings want a token that is fetched.
+    tokens: Option<Tokens>,
 }
 
 #[derive(Debug)]
@@ -109,7 +114,12 @@ impl Client {
         // Taken before the files are read: where they change in between the first request builds again.
         let stamp = files::stamp_now(&settings.tls);
         let built = Built { client: build::client(settings, url)?, stamp };
-        Ok(Client { settings: settings.clone(), url: url.clone(), built: Mutex::new(Some(built)) })
+        let tokens = match &settings.auth {
+            Auth::OAuth2(oauth2) => Some(Tokens::new(oauth2, settings.timeout)?),
+            _ => None,
+        };
+        let built = Mutex::new(Some(built));
+        Ok(Client { settings: settings.clone(), url: url.clone(), built, tokens })
     }
 
     /// Sends a request and reads its answer; a body above the bound is cut, which the answer says, and so it
@@ -149,8 +159,23 @@ impl Client {
     /// # Errors
     /// [`HttpError`] where there is no answer.
     pub async fn stream(&self, request: Request) -> Result<Streaming, HttpError> {
+        let Some(tokens) = &self.tokens else { return self.ask(request, None).await };
+        let token = tokens.current(None).await?;
+        let first = self.ask(request.clone(), Some(&token)).await?;
+        // One that was fetched for this very request is refused for another reason than its age.
+        if first.status != 401 || token.is_new {
+            return Ok(first);
+        }
+        let token = tokens.current(Some(&token)).await?;
+        self.ask(request, Some(&token)).await
+    }
+
+    async fn ask(&self, request: Request, token: Option<&oauth2::Given>) -> Result<Streaming, HttpError> {
         let client = self.client().await?;
         let mut headers = self.headers().await?;
+        if let Some(token) = token {
+            headers.insert(AUTHORIZATION, token.header.clone());
+        }
         let mut url = request.url;
         if let Some(name) = &self.settings.tls.server_name {
             headers.insert(HOST, authority(&url)?);
@@ -177,8 +202,11 @@ impl Client {
     /// A foreign text with our own secrets masked: some servers and proxies repeat what they were sent.
     pub async fn without_secrets(&self, text: &str) -> String {
         let mut mask = Mask::default();
+        if let Some(tokens) = &self.tokens {
+            tokens.mask(&mut mask).await;
+        }
         match &self.settings.auth {
-            Auth::None => {}
+            Auth::None | Auth::OAuth2(_) => {}
             Auth::Basic { username, password } => {
                 if let Ok(password) = files::secret(password).await {
                     mask.add(password.expose_secret());
@@ -208,13 +236,7 @@ impl Client {
     /// The beginning of a foreign body in one line of at most so many bytes, with our own secrets masked.
     pub async fn excerpt(&self, body: &[u8], bytes: usize) -> String {
         // Masked first: white space is changed, and a secret may be cut, by what follows.
-        let mut text =
-            excerpt_of(self.without_secrets(&String::from_utf8_lossy(body)).await.as_bytes(), bytes);
-        if text.len() > bytes {
-            text.truncate(text.floor_char_boundary(bytes));
-            text.push('…');
-        }
-        text
+        shortened(&self.without_secrets(&String::from_utf8_lossy(body)).await, bytes)
     }
 
     /// The client of the files as they are now: while one is unusable every request fails.
@@ -242,7 +264,7 @@ impl Client {
                 .insert(key, sensitive(value.expose_secret().trim_end(), || format!("the header {name}"))?);
         }
         match &self.settings.auth {
-            Auth::None => {}
+            Auth::None | Auth::OAuth2(_) => {}
             Auth::Basic { username, password } => {
                 let password = files::secret(password).await?;
                 let pair = format!("{username}:{}", password.expose_secret());
@@ -258,6 +280,15 @@ impl Client {
         }
         Ok(headers)
     }
+}
+
+fn shortened(text: &str, bytes: usize) -> String {
+    let mut text = excerpt_of(text.as_bytes(), bytes);
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes));
+        text.push('…');
+    }
+    text
 }
 
 /// A value of two or three characters is no secret, and would be masked in the middle of words.

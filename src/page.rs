@@ -1,19 +1,27 @@
 //! The page: metrics for scrapers, a status page for browsers, health, readiness, reload.
 //!
-//! In go the batches that the app lets be seen and the telemetry; out comes HTTP. Never: a request to the
-//! API, however often it is scraped.
+//! In go the batches that the app lets be seen, the telemetry, and the file that says how it is protected; out
+//! comes HTTP, with TLS and for known users where that file says so. Never: a request to the API, however
+//! often it is scraped.
 
+mod bcrypt;
 mod chart;
+mod guard;
 pub mod history;
 pub mod html;
+mod listener;
 mod look;
 pub mod negotiate;
 pub mod query;
+mod san;
 mod script;
 mod server;
+mod tls;
+mod users;
 pub mod view;
 
-pub use server::serve;
+pub use guard::{Guard, GuardError};
+pub use listener::{Bounds, serve, serve_guarded};
 
 use tokio::sync::{mpsc, oneshot, watch};
 

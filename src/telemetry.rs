@@ -379,6 +379,21 @@ impl Telemetry {
         }
     }
 
+    /// The file that protects the page, or one that it names, has changed and was read again.
+    pub fn web_config_read(&self, error: Option<&dyn Display>) {
+        let count = |result: &str| self.0.metrics.web_config_reads.add(vec![result.into()], 1.0);
+        match error {
+            None => {
+                count("ok");
+                info!("the page's TLS and users were read again");
+            }
+            Some(error) => {
+                count("failed");
+                error!(%error, "the page's TLS and users cannot be read again, going on with the old ones");
+            }
+        }
+    }
+
     fn sink_state(&self, sink: &SinkName, new: SinkState, error: Option<String>) {
         self.0.status.send_modify(|status| {
             if let Some(state) = status.sinks.get_mut(&sink.key()) {

@@ -86,6 +86,9 @@ pub struct Settings {
     /// Where the page listens: `:8000`, `host:port` or `off`
     #[arg(long = "web.listen-address", value_name = "ADDRESS", global = true)]
     pub listen_address: Option<String>,
+    /// The file that says how the page is protected: TLS, users (as the exporters have it)
+    #[arg(long = "web.config.file", value_name = "FILE", global = true)]
+    pub web_config_file: Option<String>,
     /// The path of the metrics
     #[arg(long = "web.telemetry-path", value_name = "PATH", global = true)]
     pub telemetry_path: Option<String>,
@@ -121,6 +124,7 @@ impl Settings {
         Overrides {
             config_file: self.config_file.clone(),
             listen_address: self.listen_address.clone(),
+            web_config_file: self.web_config_file.clone(),
             telemetry_path: self.telemetry_path.clone(),
             enable_lifecycle: self.enable_lifecycle.then_some(true),
             log_level: self.log_level.clone(),

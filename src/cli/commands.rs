@@ -42,9 +42,10 @@ fn cannot_run(error: AppError) -> Exit {
     match error {
         AppError::Page(_) => fail(Exit::Failed, chain(error)),
         AppError::Queue(_) => fail(Exit::Queue, chain(error)),
-        AppError::QueueFolder(_) | AppError::Settings { .. } | AppError::Gateway { .. } => {
-            fail(Exit::Usage, chain(error))
-        }
+        AppError::QueueFolder(_)
+        | AppError::Settings { .. }
+        | AppError::Gateway { .. }
+        | AppError::Guard(_) => fail(Exit::Usage, chain(error)),
     }
 }
 

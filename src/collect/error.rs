@@ -213,6 +213,9 @@ impl CollectError {
                 | HttpError::Unsendable { .. }
                 | HttpError::TlsFile { .. }
                 | HttpError::TlsContent { .. }
+                | HttpError::Token { .. }
+                | HttpError::TokenBusy { .. }
+                | HttpError::TokenRefused { .. }
                 | HttpError::Settings(_)
                 | HttpError::Setup(_) => CycleResult::Settings,
             },

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ConfigError;
 use super::block::Placed;
 use super::file::{EndpointBlock, QueueConfigBlock};
-use super::http::{auth, headers, tls};
+use super::http::{Credentials, headers, tls};
 use super::resolve::{Resolver, env_twice, shown, twice, wrong};
 use super::types::{Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Retry, Start};
 use super::value::{Place, Setting};
@@ -62,10 +62,15 @@ impl Resolver<'_> {
         let start = block.start;
         let send = block.metadata_config.send;
         let every = block.metadata_config.send_interval;
-        let bearer = (block.bearer_token, block.bearer_token_file);
+        let credentials = Credentials {
+            basic: block.basic_auth,
+            authorization: block.authorization,
+            oauth2: block.oauth2,
+            bearer: (block.bearer_token, block.bearer_token_file),
+        };
         let from_environment = block.proxy_from_environment;
         let http = HttpSettings {
-            auth: auth(block.basic_auth, block.authorization, bearer)?,
+            auth: self.auth(credentials)?,
             tls: tls(block.tls_config, block.proxy_url.is_some())?,
             proxy: self.proxy(block.proxy_url, from_environment)?,
             headers: headers(block.headers.0)?,

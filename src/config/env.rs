@@ -37,6 +37,7 @@ pub const VARIABLES: &[Variable] = &[
     of("CRAWL_INTERVAL", "`60`", "as `interval`, also for an account with one of its own"),
     of("FLEETPUSH_CONFIG_FILE", "none", "as `--config.file`"),
     of("FLEETPUSH_LISTEN_ADDRESS", "`:8000`", "as `web.listen_address`"),
+    of("FLEETPUSH_WEB_CONFIG_FILE", "none", "as `web.config_file`"),
     of("FLEETPUSH_LOG_LEVEL", "`info`", "as `log.level`"),
     of("FLEETPUSH_LOG_FORMAT", "`logfmt`", "as `log.format`"),
     of("FLEETPUSH_JOB", "`balena`", "as `job`"),

@@ -54,6 +54,7 @@ blocks! {
         timeout: Typed,
         basic_auth: Option<Placed<BasicBlock>>,
         authorization: Option<Placed<AuthorizationBlock>>,
+        oauth2: Option<Placed<OAuth2Block>>,
         tls_config: TlsBlock,
         proxy_url: Typed,
         headers: Pairs,
@@ -66,6 +67,7 @@ blocks! {
         headers: Pairs,
         basic_auth: Option<Placed<BasicBlock>>,
         authorization: Option<Placed<AuthorizationBlock>>,
+        oauth2: Option<Placed<OAuth2Block>>,
         bearer_token: Typed,
         bearer_token_file: Typed,
         tls_config: TlsBlock,
@@ -84,6 +86,17 @@ blocks! {
         scheme = "type": Typed,
         credentials: Typed,
         credentials_file: Typed,
+    }
+    OAuth2Block {
+        client_id: Typed,
+        client_secret: Typed,
+        client_secret_file: Typed,
+        scopes: Vec<Typed>,
+        token_url: Typed,
+        endpoint_params: Pairs,
+        tls_config: TlsBlock,
+        proxy_url: Typed,
+        proxy_from_environment: Typed,
     }
     TlsBlock {
         ca_file: Typed,
@@ -112,6 +125,7 @@ blocks! {
         listen_address: Typed,
         telemetry_path: Typed,
         enable_lifecycle: Typed,
+        config_file: Typed,
     }
     ShardBlock {
         index: Typed,
@@ -125,6 +139,11 @@ blocks! {
 
 /// Reads the file, and what it says that changes nothing here.
 pub(super) fn read(path: &str) -> Result<(File, Vec<String>), ConfigError> {
+    document(path)
+}
+
+/// Reads any file of ours as what its root must be.
+pub(super) fn document<T: Read>(path: &str) -> Result<(T, Vec<String>), ConfigError> {
     let unreadable = |cause| ConfigError::File { path: path.to_owned(), cause };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
@@ -141,8 +160,8 @@ pub(super) fn read(path: &str) -> Result<(File, Vec<String>), ConfigError> {
         }
     };
     let root = yaml::parse(text).map_err(|wrong| reader.wrong(wrong.at, "", wrong.what))?;
-    let file = File::read(root, "", &mut reader)?;
-    Ok((file, reader.warnings))
+    let root = T::read(root, "", &mut reader)?;
+    Ok((root, reader.warnings))
 }
 
 /// The position after this text.

@@ -12,12 +12,16 @@ pub(super) enum Foreign {
 use Foreign::{Ignored, Refused};
 
 const SIGNED: Foreign =
-    Refused("not supported; use basic_auth or authorization, or a proxy that signs the requests");
+    Refused("not supported; use basic_auth, authorization or oauth2, or a proxy that signs the requests");
 const VERSIONS: Foreign = Refused("not supported; TLS 1.2 and 1.3 are spoken, so leave it out");
 const USER: Foreign = Refused("not supported; write the name itself as username");
+const SIGNED_GRANT: Foreign =
+    Refused("not supported; only the grant for client_id and client_secret is, so leave it out");
+const REFERENCE: Foreign =
+    Refused("not supported; have it written into a file and name that as client_secret_file");
 const PROMETHEUS: Foreign = Refused("belongs in Prometheus' own file; remove it");
 
-/// Full keys, and those of `tls_config`, `basic_auth` and `authorization` without the block around them.
+/// Full keys, and those of blocks that stand in several places without what is around them.
 const KEYS: &[(&str, Foreign)] = &[
     ("remote_write.send_exemplars", Ignored("there are no exemplars")),
     ("remote_write.send_native_histograms", Ignored("there are no histograms")),
@@ -30,7 +34,6 @@ const KEYS: &[(&str, Foreign)] = &[
     ("remote_write.queue_config.retry_on_http_429", Ignored("429 is always tried again")),
     ("remote_write.queue_config.sample_age_limit", Ignored("queue.max_age bounds the age")),
     ("remote_write.metadata_config.max_samples_per_send", Ignored("metadata goes along with samples")),
-    ("remote_write.oauth2", SIGNED),
     ("remote_write.sigv4", SIGNED),
     ("remote_write.azuread", SIGNED),
     ("remote_write.google_iam", SIGNED),
@@ -49,6 +52,23 @@ const KEYS: &[(&str, Foreign)] = &[
     ("tls_config.key_ref", Refused("not supported; have it written into a file and name that as key_file")),
     ("tls_config.min_version", VERSIONS),
     ("tls_config.max_version", VERSIONS),
+    ("oauth2.client_secret_ref", REFERENCE),
+    ("oauth2.client_certificate_key", SIGNED_GRANT),
+    ("oauth2.client_certificate_key_file", SIGNED_GRANT),
+    ("oauth2.client_certificate_key_ref", SIGNED_GRANT),
+    ("oauth2.client_certificate_key_id", SIGNED_GRANT),
+    ("oauth2.signature_algorithm", SIGNED_GRANT),
+    ("oauth2.iss", SIGNED_GRANT),
+    (
+        "oauth2.audience",
+        Refused(
+            "belongs to signed grants, which are not supported; where the server wants an audience, write it into endpoint_params",
+        ),
+    ),
+    ("oauth2.claims", SIGNED_GRANT),
+    ("oauth2.grant_type", SIGNED_GRANT),
+    ("oauth2.no_proxy", Refused("not supported; set the variable NO_PROXY")),
+    ("oauth2.proxy_connect_header", Refused("not supported; remove it")),
     ("basic_auth.username_file", USER),
     ("basic_auth.username_ref", USER),
     (
@@ -75,7 +95,13 @@ const KEYS: &[(&str, Foreign)] = &[
 
 /// What becomes of the key that is written so in full, with dots.
 pub(super) fn find(key: &str) -> Option<Foreign> {
-    let inner = key.split_once('.').map(|(_, inner)| inner).filter(|inner| inner.contains('.'));
-    let found = KEYS.iter().find(|(known, _)| *known == key || Some(*known) == inner)?;
-    Some(found.1)
+    let mut inner = Some(key);
+    while let Some(part) = inner {
+        if let Some((_, found)) = KEYS.iter().find(|(known, _)| *known == part) {
+            return Some(*found);
+        }
+        // One word alone is a key of the root.
+        inner = part.split_once('.').map(|(_, inner)| inner).filter(|inner| inner.contains('.'));
+    }
+    None
 }

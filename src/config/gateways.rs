@@ -8,7 +8,7 @@ use url::Url;
 use super::ConfigError;
 use super::block::Placed;
 use super::file::GatewayBlock;
-use super::http::{auth, headers, tls};
+use super::http::{Credentials, headers, tls};
 use super::labels::labels;
 use super::resolve::{Resolver, env_twice, shown, twice, wrong};
 use super::types::{Gateway, HttpSettings};
@@ -45,8 +45,14 @@ impl Resolver<'_> {
     fn gateway(&self, block: GatewayBlock, place: &Place) -> Result<Gateway, ConfigError> {
         let url = block.url.ok_or_else(|| wrong(place, "has no url; add one"))?;
         let url = gateway_url(&url)?;
+        let credentials = Credentials {
+            basic: block.basic_auth,
+            authorization: block.authorization,
+            oauth2: block.oauth2,
+            bearer: (None, None),
+        };
         let http = HttpSettings {
-            auth: auth(block.basic_auth, block.authorization, (None, None))?,
+            auth: self.auth(credentials)?,
             tls: tls(block.tls_config, block.proxy_url.is_some())?,
             proxy: self.proxy(block.proxy_url, None)?,
             headers: headers(block.headers.0)?,

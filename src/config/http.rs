@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::ConfigError;
 use super::block::{Placed, Typed};
-use super::file::{AuthorizationBlock, BasicBlock, TlsBlock};
+use super::file::{AuthorizationBlock, BasicBlock, OAuth2Block, TlsBlock};
 use super::resolve::{Resolver, one_secret, wrong};
 use super::types::{Auth, HttpSettings, TlsSettings};
 use super::value::Setting;
@@ -65,20 +65,41 @@ impl Resolver<'_> {
     }
 }
 
-/// The credentials of a block of the file; two kinds of them contradict each other.
-pub(super) fn auth(
-    basic: Option<Placed<BasicBlock>>,
-    authorization: Option<Placed<AuthorizationBlock>>,
-    bearer: (Typed, Typed),
-) -> Result<Auth, ConfigError> {
-    let token = bearer.0.as_ref().or(bearer.1.as_ref());
-    match (basic, authorization, token) {
-        (Some(_), Some(other), _) => Err(wrong(&other.place, "stands beside basic_auth; keep one of them")),
-        (Some(_), None, Some(token)) => Err(beside(token, "basic_auth")),
-        (None, Some(_), Some(token)) => Err(beside(token, "authorization")),
-        (Some(block), None, None) => basic_auth(block),
-        (None, Some(block), None) => header_auth(block),
-        (None, None, _) => Ok(bearer_auth(one_secret(bearer.0, bearer.1)?)),
+/// What a block of the file says of credentials.
+#[derive(Default)]
+pub(super) struct Credentials {
+    pub(super) basic: Option<Placed<BasicBlock>>,
+    pub(super) authorization: Option<Placed<AuthorizationBlock>>,
+    pub(super) oauth2: Option<Placed<OAuth2Block>>,
+    pub(super) bearer: (Typed, Typed),
+}
+
+impl Resolver<'_> {
+    /// The credentials of a block of the file; two kinds of them contradict each other.
+    pub(super) fn auth(&self, credentials: Credentials) -> Result<Auth, ConfigError> {
+        let Credentials { basic, authorization, oauth2, bearer } = credentials;
+        let token = bearer.0.as_ref().or(bearer.1.as_ref());
+        let first = match (&basic, &authorization, token) {
+            (Some(_), Some(other), _) => {
+                return Err(wrong(&other.place, "stands beside basic_auth; keep one of them"));
+            }
+            (Some(_), None, Some(token)) => return Err(beside(token, "basic_auth")),
+            (None, Some(_), Some(token)) => return Err(beside(token, "authorization")),
+            (Some(_), None, None) => Some("basic_auth"),
+            (None, Some(_), None) => Some("authorization"),
+            (None, None, Some(_)) => Some("bearer_token"),
+            (None, None, None) => None,
+        };
+        match (basic, authorization, oauth2) {
+            (_, _, Some(other)) if first.is_some() => {
+                let what = format_args!("stands beside {}; keep one of them", first.unwrap_or_default());
+                Err(wrong(&other.place, what))
+            }
+            (_, _, Some(block)) => self.oauth2(block).map(|oauth2| Auth::OAuth2(Box::new(oauth2))),
+            (Some(block), _, _) => basic_auth(block),
+            (None, Some(block), _) => header_auth(block),
+            (None, None, None) => Ok(bearer_auth(one_secret(bearer.0, bearer.1)?)),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::env::Variables;
 use super::file::{self, File};
 use super::types::{Config, Log, LogFormat, LogLevel, Proxy, QueueDir, QueueSettings, Web};
 use super::value::{Place, Setting};
+use super::web_file::WebFile;
 use super::{ConfigError, Overrides};
 use crate::sample::Text;
 
@@ -126,18 +127,25 @@ impl Resolver<'_> {
         }
     }
 
-    fn web(&self, block: file::WebBlock) -> Result<Web, ConfigError> {
+    fn web(&mut self, block: file::WebBlock) -> Result<Web, ConfigError> {
         let listen = flag("--web.listen-address", &self.flags.listen_address);
         let listen = self.pick(block.listen_address, "FLEETPUSH_LISTEN_ADDRESS", listen);
         let default = Setting { text: ":8000".into(), place: Place::Flag("--web.listen-address") };
         let path = flag("--web.telemetry-path", &self.flags.telemetry_path);
         let path = path.or(block.telemetry_path);
+        let protection = flag("--web.config.file", &self.flags.web_config_file);
+        let protection = self.pick(block.config_file, "FLEETPUSH_WEB_CONFIG_FILE", protection);
+        let config_file = protection.map(|setting| setting.path()).transpose()?;
+        if let Some(path) = &config_file {
+            self.warnings.extend(WebFile::read(path)?.warnings);
+        }
         let lifecycle = block.enable_lifecycle;
         let lifecycle = lifecycle.map_or(Ok(false), |setting| setting.boolean())?;
         Ok(Web {
             listen: listen.unwrap_or(default).listen()?,
             telemetry_path: path.map_or(Ok("/metrics".into()), |setting| setting.url_path())?,
             enable_lifecycle: self.flags.enable_lifecycle.unwrap_or(lifecycle),
+            config_file,
         })
     }
 

@@ -192,6 +192,8 @@ pub struct Web {
     pub telemetry_path: String,
     /// Whether `POST /-/reload` works.
     pub enable_lifecycle: bool,
+    /// The file that says how the page is protected; none: it is not.
+    pub config_file: Option<PathBuf>,
 }
 
 /// The log.
@@ -256,6 +258,27 @@ pub enum Auth {
         /// What follows it.
         credentials: Secret,
     },
+    /// `Authorization: Bearer <token>`, with a token that is fetched for client credentials.
+    OAuth2(Box<OAuth2>),
+}
+
+/// OAuth2's grant for client credentials.
+#[derive(Clone, Debug)]
+pub struct OAuth2 {
+    /// The client's name.
+    pub client_id: String,
+    /// The client's secret.
+    pub client_secret: Secret,
+    /// What the token is to be good for.
+    pub scopes: Vec<String>,
+    /// Where tokens are given out.
+    pub token_url: Url,
+    /// Further parameters of the request for a token; values may be secret.
+    pub endpoint_params: Vec<(String, SecretString)>,
+    /// Trust and client certificate towards the token endpoint.
+    pub tls: TlsSettings,
+    /// The proxy towards the token endpoint.
+    pub proxy: Proxy,
 }
 
 /// A secret: its value, or the file that holds it and is read again when it changes.

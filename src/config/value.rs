@@ -150,13 +150,21 @@ impl Setting {
 
     /// An http(s) URL without userinfo and without a slash at its end.
     pub(super) fn url(&self) -> Result<Url, ConfigError> {
+        let mut url = self.exact_url()?;
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        Ok(url)
+    }
+
+    /// An http(s) URL without userinfo, as it was typed.
+    pub(super) fn exact_url(&self) -> Result<Url, ConfigError> {
         let text = self.text.trim();
         // The text may hold a password, so that it is not shown.
         let wrong = |what: &str| self.error(format_args!("{what}; write it like https://host/path"));
         if text.is_empty() {
             return Err(wrong("is empty"));
         }
-        let mut url = Url::parse(text).map_err(|error| match error {
+        let url = Url::parse(text).map_err(|error| match error {
             url::ParseError::RelativeUrlWithoutBase => wrong(SCHEME),
             other => wrong(&format!("is not a URL ({other})")),
         })?;
@@ -171,8 +179,6 @@ impl Setting {
             let what = "holds a user name or password; take them out, credentials have settings of their own";
             return Err(self.error(what));
         }
-        let path = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&path);
         Ok(url)
     }
 
@@ -203,7 +209,12 @@ impl Setting {
 
     /// A PEM file with a part of this kind, such as `CERTIFICATE`.
     pub(super) fn pem(&self, kind: &str) -> Result<PathBuf, ConfigError> {
-        let path = self.path()?;
+        self.pem_in(Path::new(""), kind)
+    }
+
+    /// As [`Self::pem`], where a path that is not absolute begins in this folder.
+    pub(super) fn pem_in(&self, folder: &Path, kind: &str) -> Result<PathBuf, ConfigError> {
+        let path = folder.join(self.path()?);
         match std::fs::read(&path) {
             Ok(bytes) if is_pem(&bytes, kind) => Ok(path),
             Ok(_) => {
@@ -264,7 +275,7 @@ impl Setting {
 }
 
 /// Whether there is a line that begins such a part; keys say of which sort they are, as in `EC PRIVATE KEY`.
-fn is_pem(bytes: &[u8], kind: &str) -> bool {
+pub(super) fn is_pem(bytes: &[u8], kind: &str) -> bool {
     let text = String::from_utf8_lossy(bytes);
     text.lines().any(|line| {
         line.trim().strip_prefix("-----BEGIN ").is_some_and(|rest| rest.ends_with(&format!("{kind}-----")))

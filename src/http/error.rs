@@ -62,6 +62,36 @@ pub enum HttpError {
     /// The body broke off, or its content coding is damaged.
     #[error("the answer broke off or cannot be decompressed: {}", cause(.0))]
     Coding(reqwest::Error),
+    /// The OAuth2 token endpoint gave no answer.
+    #[error("the OAuth2 token endpoint {at} was not reached")]
+    Token {
+        /// Where, without userinfo and query.
+        at: String,
+        /// Why.
+        source: Box<HttpError>,
+    },
+    /// The OAuth2 token endpoint gives no token now.
+    #[error("the OAuth2 token endpoint {at} answered {status}: {text}")]
+    TokenBusy {
+        /// Where.
+        at: String,
+        /// The status.
+        status: u16,
+        /// The beginning of what it said.
+        text: String,
+    },
+    /// The OAuth2 token endpoint refuses us.
+    #[error("the OAuth2 token endpoint {at} answered {status}: {text}")]
+    TokenRefused {
+        /// Where.
+        at: String,
+        /// The status.
+        status: u16,
+        /// The beginning of what it said.
+        text: String,
+        /// What to do.
+        next_step: &'static str,
+    },
     /// The answer is larger than is read.
     #[error("the answer is larger than {limit} bytes after decompression")]
     TooLarge {
@@ -82,12 +112,20 @@ impl HttpError {
             | HttpError::Connect(_)
             | HttpError::Timeout
             | HttpError::Lost(_)
-            | HttpError::Coding(_) => true,
-            HttpError::Unsendable { .. }
+            | HttpError::Coding(_)
+            | HttpError::TokenBusy { .. } => true,
+            HttpError::Token { source, .. } => source.is_transient(),
+            HttpError::TokenRefused { .. }
+            | HttpError::Unsendable { .. }
             | HttpError::Settings(_)
             | HttpError::Setup(_)
             | HttpError::TooLarge { .. } => false,
         }
+    }
+
+    /// Whether somebody has refused us as a whole: asked again slowly, nothing is dropped.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, HttpError::TokenRefused { .. })
     }
 
     /// What an operator can do; where there is nothing but waiting, where to look.
@@ -103,10 +141,17 @@ impl HttpError {
             HttpError::Settings(_) | HttpError::Setup(_) => "correct the settings",
             HttpError::Timeout => "look at the network, or raise the time-out",
             HttpError::Connect(error) => connecting(&cause(error).to_lowercase()),
-            // With TLS 1.3 a server says so once the connection stands.
-            HttpError::Lost(error) if cause(error).contains("CertificateRequired") => CLIENT_CERTIFICATE,
             HttpError::TooLarge { .. } => "check that the URL names the right server, or raise max_body_size",
-            HttpError::Lost(_) | HttpError::Coding(_) => "look at the server's log and at proxies on the way",
+            HttpError::Token { source, .. } => source.next_step(),
+            HttpError::TokenBusy { .. } => {
+                "nothing needs to be done, unless it stays so: then look at its log"
+            }
+            HttpError::TokenRefused { next_step, .. } => next_step,
+            HttpError::Lost(error) => {
+                let alert = alerted(&cause(error).to_lowercase());
+                alert.unwrap_or("look at the server's log and at proxies on the way")
+            }
+            HttpError::Coding(_) => "look at the server's log and at proxies on the way",
         }
     }
 
@@ -127,8 +172,22 @@ impl HttpError {
     }
 }
 
-const CLIENT_CERTIFICATE: &str =
-    "it asks for a client's certificate: set cert_file and key_file under tls_config";
+/// What a server says with an alert of TLS: with 1.3 it comes after the connection stands.
+fn alerted(text: &str) -> Option<&'static str> {
+    let (_, alert) = text.split_once("received fatal alert: ")?;
+    let says = |words: &[&str]| words.iter().any(|word| alert.starts_with(word));
+    if says(&["protocolversion"]) {
+        Some(
+            "the server speaks no version of TLS that is spoken here (1.2 and 1.3): let it speak one of them",
+        )
+    } else if says(&["handshakefailure"]) {
+        Some("the server may want a client certificate (cert_file and key_file), or speaks no cipher of ours")
+    } else if says(&["certificate", "badcertificate", "unknownca", "decrypterror", "accessdenied"]) {
+        Some("the server wants a client certificate that it knows: check cert_file and key_file")
+    } else {
+        None
+    }
+}
 
 /// What the client's words for a failed connection call for; those that occur inside others' come last.
 const CONNECTING: &[(&[&str], &str)] = &[
@@ -157,7 +216,6 @@ const CONNECTING: &[(&[&str], &str)] = &[
         &["notvalidforname", "not valid for name"],
         "its certificate is for another host name: write that name into the URL, or as server_name under tls_config",
     ),
-    (&["certificaterequired", "handshakefailure"], CLIENT_CERTIFICATE),
     (&["certificate"], "check its certificate, ca_file for a private CA, and this machine's clock"),
     (&["tls", "handshake", "corrupt message"], "check whether the URL should begin with http:// or https://"),
     (&["dns", "lookup", "name or service"], "check the host name in the URL, and this machine's DNS"),
@@ -165,6 +223,9 @@ const CONNECTING: &[(&[&str], &str)] = &[
 ];
 
 fn connecting(text: &str) -> &'static str {
+    if let Some(step) = alerted(text) {
+        return step;
+    }
     let said = CONNECTING.iter().find(|(words, _)| words.iter().any(|word| text.contains(word)));
     said.map_or("check the network and firewalls on the way", |(_, step)| step)
 }
@@ -190,6 +251,12 @@ mod tests {
             ("tcp connect error: connection refused (os error 111)", "port"),
             ("received corrupt message of type invalidcontenttype", "https://"),
             ("tunnel error: unsuccessful", "allowed at the proxy"),
+            ("tunnel error: proxy authorization required", "credentials"),
+            ("tunnel error: failed to create underlying connection: connection refused", "proxy_url"),
+            ("received fatal alert: certificaterequired", "cert_file"),
+            ("received fatal alert: unknownca", "cert_file"),
+            ("received fatal alert: handshakefailure", "cert_file"),
+            ("received fatal alert: protocolversion", "1.2"),
             ("network is unreachable", "firewalls"),
         ] {
             assert!(connecting(text).contains(word), "{text}");

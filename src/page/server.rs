@@ -2,14 +2,11 @@
 //! exporter that this one replaces does it, and every answer goes through one place for HEAD and gzip.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY,
     CONTENT_TYPE, HeaderName, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -20,9 +17,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::oneshot;
 
 use super::history::History;
 use super::negotiate::{self, Form};
@@ -30,7 +25,7 @@ use super::query::Query;
 use super::view::View;
 use super::{PageState, html, look, script};
 use crate::encode;
-use crate::sample::{Batch, Latest, Scope, Source};
+use crate::sample::{Batch, Scope, Source};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -44,35 +39,8 @@ const MANY_BYTES: usize = 256 * 1_024;
 /// Said where such a thread died.
 const BROKEN: &str = "the answer could not be made\n";
 
-/// Answers until `stop`; what was asked by then is still answered, for a few seconds.
-///
-/// # Errors
-/// What the listener says when it can no longer accept.
-pub fn serve(
-    listener: TcpListener,
-    state: PageState,
-    stop: CancellationToken,
-) -> impl Future<Output = io::Result<()>> + Send {
-    let latest = state.latest.clone();
-    let served = Arc::new(Served { state, history: Mutex::default(), policy: policy() });
-    let remembering = remember(latest, Arc::clone(&served));
-    let router = Router::new().fallback(answer).with_state(served);
-    async move {
-        let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let too_long = async {
-            stop.cancelled().await;
-            tokio::time::sleep(LAST_ANSWERS).await;
-        };
-        tokio::select! {
-            ended = serving => ended,
-            () = too_long => Ok(()),
-            never = remembering => match never {},
-        }
-    }
-}
-
 /// What every answer is made from.
-struct Served {
+pub(super) struct Served {
     state: PageState,
     history: Mutex<History>,
     /// What a browser may do with the status page.
@@ -80,13 +48,18 @@ struct Served {
 }
 
 impl Served {
+    pub(super) fn new(state: PageState) -> Self {
+        Served { state, history: Mutex::default(), policy: policy() }
+    }
+
     fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The last hour is also remembered while nobody looks.
-async fn remember(mut latest: watch::Receiver<Latest>, served: Arc<Served>) -> Infallible {
+pub(super) async fn remember(served: &Served) -> Infallible {
+    let mut latest = served.state.latest.clone();
     loop {
         let seen = latest.borrow_and_update().clone();
         served.history().record(&seen);
@@ -109,9 +82,6 @@ fn policy() -> HeaderValue {
     HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 }
 
-/// How long a stop waits for clients; one that never finishes its request would hold it up for ever.
-const LAST_ANSWERS: std::time::Duration = std::time::Duration::from_secs(2);
-
 /// An answer before HEAD and gzip.
 struct Reply {
     status: StatusCode,
@@ -132,7 +102,8 @@ impl Reply {
     }
 }
 
-async fn answer(State(served): State<Arc<Served>>, request: Request<Body>) -> Response {
+/// The answer to one request; its body is not read.
+pub(super) async fn answer<B>(served: Arc<Served>, request: Request<B>) -> Response {
     let gzip = negotiate::wants_gzip(&joined(request.headers(), &ACCEPT_ENCODING));
     let accept = joined(request.headers(), &ACCEPT);
     let reply = route(&served, request.method(), request.uri(), &accept).await;

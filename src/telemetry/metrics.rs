@@ -163,6 +163,7 @@ metrics! {
     queue_oldest: Gauge "fleetpush_queue_oldest_timestamp_seconds" [] "Time of the oldest sample in the queue, 0 when it is empty";
     queue_full: Gauge "fleetpush_queue_full_seconds" [] "How long the queue has room for at the present rate if nothing is delivered";
     clock_skew: Gauge "fleetpush_clock_skew_seconds" [] "How far our clock is ahead of the balena API";
+    web_config_reads: Counter "fleetpush_web_config_reads_total" ["result"] "Times that the file of --web.config.file, or one that it names, was read again after a change";
     reload_successful: Gauge "fleetpush_config_last_reload_successful" [] "Whether the last reload of the configuration was taken";
     rw_samples: Counter "prometheus_remote_storage_samples_total" ["remote_name", "url"] "Samples taken by a remote-write endpoint";
     rw_failed: Counter "prometheus_remote_storage_samples_failed_total" ["remote_name", "url"] "Samples refused by a remote-write endpoint or dropped before it";

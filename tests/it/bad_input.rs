@@ -11,10 +11,12 @@ mod document;
 mod files;
 mod flags;
 mod keys;
+mod oauth2;
 mod reload;
 mod sinks;
 mod values;
 mod variables;
+mod web_file;
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};

@@ -33,6 +33,7 @@ mod strict;
 mod tls;
 mod verdict;
 mod walls;
+mod webtls;
 mod wire;
 mod wire_bytes;
 mod worker;

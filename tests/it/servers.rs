@@ -61,19 +61,32 @@ impl Prometheus {
 
     /// As `start`, with more arguments, such as `--enable-feature=...`.
     pub async fn start_with(suite: Suite, config: &str, extra: &[&str]) -> Self {
+        Self::start_answering(suite, config, extra, 200).await
+    }
+
+    /// As `start_with`, where a plain GET of `/-/ready` is answered with this status once it serves: 401 where users
+    /// are configured, 400 where it speaks TLS.
+    pub async fn start_answering(suite: Suite, config: &str, extra: &[&str], status: u16) -> Self {
         let open = [&["--web.enable-remote-write-receiver"], extra].concat();
-        Self::launch(suite, config, &open, |_| {}).await
+        Self::launch(suite, config, &open, status, |_| {}).await
     }
 
     /// Starts one as it is by itself: it takes no remote write.
     pub async fn closed(suite: Suite) -> Self {
-        Self::launch(suite, "global: {scrape_interval: 1h}", &[], |_| {}).await
+        Self::launch(suite, "global: {scrape_interval: 1h}", &[], 200, |_| {}).await
     }
 
     /// `prepare` is given the folder of the data, which is not there yet.
-    async fn launch(suite: Suite, config: &str, extra: &[&str], prepare: impl Fn(&Path)) -> Self {
+    async fn launch(
+        suite: Suite,
+        config: &str,
+        extra: &[&str],
+        status: u16,
+        prepare: impl Fn(&Path),
+    ) -> Self {
         let program = suite.program("prometheus");
-        let process = Process::start(program, "/-/ready", |port, folder| {
+        let ready = Ready { path: "/-/ready", status };
+        let process = Process::start_until(program, ready, |port, folder| {
             let file = folder.join("prometheus.yml");
             std::fs::write(&file, config).expect("the server's folder is writable");
             let data = folder.join("data");
@@ -93,7 +106,7 @@ impl Prometheus {
 
     /// Starts one that scrapes nothing and holds what a text in the OpenMetrics format, with times, says.
     pub async fn holding(suite: Suite, page: &str) -> Self {
-        Self::launch(suite, "global: {scrape_interval: 1h}", &[], |data| {
+        Self::launch(suite, "global: {scrape_interval: 1h}", &[], 200, |data| {
             let file = data.with_extension("openmetrics");
             std::fs::write(&file, page).expect("the server's folder is writable");
             let [file, data] = [&file, data].map(|path| path.to_str().expect("a temporary path is text"));
@@ -353,6 +366,23 @@ pub fn promtool(suite: Suite, arguments: &[&str]) -> Result<String, String> {
     let said =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() { Ok(said) } else { Err(said) }
+}
+
+/// `promtool check web-config` on these files: for each whether it is taken, and what was said of it.
+pub fn promtool_check_web_config(suite: Suite, files: &[PathBuf]) -> Vec<(bool, String)> {
+    let output = Command::new(suite.program("promtool"))
+        .args(["check", "web-config"])
+        .args(files)
+        .output()
+        .expect("promtool starts: `make test-servers` has tried it");
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    let of = |file: &PathBuf| {
+        let (name, mut lines) = (format!("{} ", file.display()), said.lines());
+        let line = lines.find_map(|line| line.strip_prefix(&name));
+        let line = line.unwrap_or_else(|| panic!("nothing is said of {}:\n{said}", file.display()));
+        (line == "SUCCESS", line.to_owned())
+    };
+    files.iter().map(of).collect()
 }
 
 /// Asks again every 20 ms until there is an answer; fails the test with `what` when `limit` has passed.

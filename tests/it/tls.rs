@@ -62,6 +62,23 @@ impl Authority {
     }
 }
 
+/// TLS with this certificate; where `clients` is given, only clients with a certificate of it are let in.
+pub(crate) fn acceptor(leaf: &Leaf, clients: Option<&Authority>) -> TlsAcceptor {
+    let builder = ServerConfig::builder();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.der.clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let key = PrivateKeyDer::try_from(leaf.key_der.clone()).unwrap();
+    let config = builder.with_single_cert(vec![leaf.der.clone()], key).unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
 /// A server that answers every request with 200 and writes down its head.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -82,19 +99,7 @@ impl Server {
 
     /// With TLS; where `clients` is given, only clients with a certificate of it are let in.
     pub(crate) async fn tls(leaf: &Leaf, clients: Option<&Authority>) -> Self {
-        let builder = ServerConfig::builder();
-        let builder = match clients {
-            None => builder.with_no_client_auth(),
-            Some(authority) => {
-                let mut roots = RootCertStore::empty();
-                roots.add(authority.der.clone()).unwrap();
-                let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
-                builder.with_client_cert_verifier(verifier)
-            }
-        };
-        let key = PrivateKeyDer::try_from(leaf.key_der.clone()).unwrap();
-        let config = builder.with_single_cert(vec![leaf.der.clone()], key).unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = acceptor(leaf, clients);
         Server::start(move |socket, heads| {
             let acceptor = acceptor.clone();
             async move {

@@ -65,12 +65,14 @@ const MORE: &[(&str, &str, &str)] = &[
 /// Crates that stay in a few rooms, each with its reason.
 const CRATES: &[(&str, &[&str], &str)] = &[
     ("reqwest", &["http", "collect", "relay", "sink"], "http builds the client, the others speak through it"),
-    ("axum", &["page", "demo"], "the two that serve"),
+    ("axum", &["page"], "the one that serves beside the demo"),
     ("prost", &["pb", "encode", "demo"], "the wire formats end at the encoders"),
     ("clap", &["cli"], "arguments become Overrides there"),
     ("anyhow", &["cli"], "rooms have typed errors; only who prints them may forget the type"),
-    ("hyper", &["demo"], "a simulated server closes connections as the real one does"),
-    ("hyper_util", &["demo"], "as hyper"),
+    ("hyper", &["page", "demo"], "bounded connections; a simulated server closes them as the real one does"),
+    ("hyper_util", &["page", "demo"], "as hyper"),
+    ("tokio_rustls", &["page"], "the client's TLS is reqwest's"),
+    ("blowfish", &["page"], "the users of the page"),
     ("http_body_util", &["demo"], "as hyper"),
 ];
 

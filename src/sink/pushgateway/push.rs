@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::plan::Plan;
 use super::{PushError, Pusher};
+use crate::http::chain;
 use crate::retry::Backoff;
 use crate::sample::{Batch, Latest, Source};
 
@@ -140,6 +141,11 @@ async fn attempt(
     let why = error.explained();
     let is_answered = !matches!(error, PushError::Http { .. });
     let next = match error {
+        PushError::Http { source, at } if source.is_refusal() => {
+            let why = format!("{at} was not reached: {}", chain(&source));
+            pusher.telemetry.parked(&pusher.sink, &why, source.next_step(), PARKED);
+            Next::Again(PARKED)
+        }
         PushError::Http { .. } | PushError::Busy { wait: None, .. } => {
             let delay = delays.next_delay();
             pusher.telemetry.retrying(&pusher.sink, samples, &why, delay);
@@ -184,6 +190,7 @@ pub(super) async fn until(
             pusher.failed(source);
             let delay = match &error {
                 PushError::Busy { wait: Some(wait), .. } => *wait,
+                PushError::Http { source, .. } if source.is_refusal() => return Err(error),
                 PushError::Http { .. } | PushError::Busy { .. } => delays.next_delay(),
                 _ => return Err(error),
             };

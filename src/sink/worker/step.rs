@@ -343,7 +343,11 @@ impl Worker {
     }
 
     pub(super) fn failed(&mut self, sent: &Sent, error: &HttpError) -> Step {
-        let why = format!("{}; {}", crate::http::chain(error), error.next_step());
+        let why = crate::http::chain(error);
+        if error.is_refusal() {
+            return self.park_for(&why, error.next_step());
+        }
+        let why = format!("{why}; {}", error.next_step());
         self.retry(sent.range.len(), why, None)
     }
 
@@ -357,10 +361,14 @@ impl Worker {
     }
 
     fn park(&mut self, heard: &Heard, next_step: &str) -> Step {
+        self.park_for(&heard.why(), next_step)
+    }
+
+    fn park_for(&mut self, why: &str, next_step: &str) -> Step {
         let delay = self.parking.next_delay();
         self.attempt = self.attempt.saturating_add(1);
-        self.telemetry.parked(&self.sink, &heard.why(), next_step, delay);
-        self.tally.failure = Some(format!("{}: {next_step}", heard.why()));
+        self.telemetry.parked(&self.sink, &why, next_step, delay);
+        self.tally.failure = Some(format!("{why}: {next_step}"));
         Step::Parked(delay)
     }
 }

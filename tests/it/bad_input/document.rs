@@ -37,8 +37,12 @@ fn names(rows: &BTreeMap<String, String>) -> BTreeSet<String> {
 }
 
 /// The blocks of the file as the code declares them: each one's keys and what they take.
-fn blocks() -> BTreeMap<String, Vec<(String, String)>> {
-    let source = source("src/config/file.rs");
+fn blocks(files: &[&str]) -> BTreeMap<String, Vec<(String, String)>> {
+    files.iter().flat_map(|file| blocks_of(file)).collect()
+}
+
+fn blocks_of(file: &str) -> BTreeMap<String, Vec<(String, String)>> {
+    let source = source(file);
     let (_, body) = source.split_once("blocks! {\n").expect("the declaration");
     let mut blocks = BTreeMap::new();
     for block in body.split_once("\n}\n").expect("its end").0.split("\n    }") {
@@ -64,7 +68,7 @@ fn keys(
     for (name, kind) in &blocks[block] {
         let key = if within.is_empty() { name.clone() } else { format!("{within}.{name}") };
         let inner = kind.split(['<', '>']).find(|part| blocks.contains_key(*part));
-        let shared = matches!(name.as_str(), "basic_auth" | "authorization" | "tls_config");
+        let shared = matches!(name.as_str(), "basic_auth" | "authorization" | "oauth2" | "tls_config");
         if let Some(inner) = inner {
             keys(blocks, inner, if shared { name } else { &key }, all);
         }
@@ -75,11 +79,23 @@ fn keys(
 #[test]
 fn every_key_of_the_file_is_documented_and_no_other() {
     let mut all = BTreeSet::new();
-    keys(&blocks(), "File", "", &mut all);
+    keys(&blocks(&["src/config/file.rs"]), "File", "", &mut all);
     for known in ["interval", "balena.fleets.include", "tls_config.ca_file", "authorization.type"] {
         assert!(all.contains(known), "{known} is missing in {all:?}");
     }
     assert_eq!(names(&table("Keys of the file")), all);
+}
+
+#[test]
+fn every_key_of_the_pages_file_is_documented_and_no_other() {
+    let mut all = BTreeSet::new();
+    let files = ["src/config/web_file.rs", "src/config/web_tls.rs"];
+    keys(&blocks(&files), "WebFileBlock", "", &mut all);
+    assert!(
+        all.contains("tls_server_config.client_allowed_sans") && all.contains("rate_limit.burst"),
+        "{all:?}"
+    );
+    assert_eq!(names(&table("The page's file")), all);
 }
 
 #[test]
@@ -148,7 +164,17 @@ async fn the_complete_file_is_good_and_has_every_key() {
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .filter(|word| !word.is_empty())
         .collect();
-    let files = ["token", "ca_file", "password", "cert_file", "key_file", "credentials", "bearer_token"];
+    let files = [
+        "token",
+        "ca_file",
+        "password",
+        "cert_file",
+        "key_file",
+        "credentials",
+        "bearer_token",
+        "client_secret",
+        "config_file",
+    ];
     let missing: Vec<String> = names(&table("Keys of the file"))
         .iter()
         .map(|key| last(key))

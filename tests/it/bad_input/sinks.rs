@@ -59,7 +59,7 @@ refused! {
     a_bearer_token_and_its_file: endpoint(&format!("bearer_token: {SECRET}\n    bearer_token_file: x"))
         => "fleetpush: config.yml:8:24: remote_write.bearer_token_file: stands beside config.yml:6:19: remote_write.bearer_token; keep one of them";
     a_bearer_token_at_a_gateway: gateway(&format!("bearer_token: {SECRET}"))
-        => "fleetpush: config.yml:6:5: pushgateways.bearer_token: no such key; the keys here are name, url, grouping, delete_on_exit, timeout, basic_auth, authorization, tls_config, proxy_url, headers";
+        => "fleetpush: config.yml:6:5: pushgateways.bearer_token: no such key; the keys here are name, url, grouping, delete_on_exit, timeout, basic_auth, authorization, oauth2, tls_config, proxy_url, headers";
     authorization_without_credentials: endpoint("authorization: {type: Bearer}")
         => "fleetpush: config.yml:6:20: remote_write.authorization: has no credentials; add credentials or credentials_file";
     authorization_of_the_basic_kind: endpoint(&format!("authorization: {{type: Basic, credentials: {SECRET}}}"))

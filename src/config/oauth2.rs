@@ -1,0 +1,61 @@
+//! OAuth2's client credentials in Prometheus' own keys.
+
+use std::collections::BTreeSet;
+
+use secrecy::SecretString;
+
+use super::ConfigError;
+use super::block::Placed;
+use super::file::OAuth2Block;
+use super::http::tls;
+use super::resolve::{Resolver, one_secret, wrong};
+use super::types::OAuth2;
+use super::value::Setting;
+
+/// Parameters that other keys set.
+const RESERVED: [(&str, &str); 3] =
+    [("client_id", "client_id"), ("client_secret", "client_secret"), ("scope", "scopes")];
+
+impl Resolver<'_> {
+    pub(super) fn oauth2(
+        &self,
+        Placed { place, value: block }: Placed<OAuth2Block>,
+    ) -> Result<OAuth2, ConfigError> {
+        let missing = |what: &str| wrong(&place, format_args!("has no {what}"));
+        let client_id = block.client_id.ok_or_else(|| missing("client_id; add one"))?;
+        let secret = one_secret(block.client_secret, block.client_secret_file)?;
+        let token_url = block.token_url.ok_or_else(|| missing("token_url; add one"))?;
+        let scope = |setting: &Setting| match setting.filled()? {
+            text if text.contains(char::is_whitespace) => {
+                Err(setting.error("holds white space; write each scope as an entry of its own"))
+            }
+            text => Ok(text.to_owned()),
+        };
+        Ok(OAuth2 {
+            client_id: client_id.filled()?.to_owned(),
+            client_secret: secret
+                .ok_or_else(|| missing("client_secret; add client_secret or client_secret_file"))?,
+            scopes: block.scopes.iter().flatten().map(scope).collect::<Result<_, _>>()?,
+            token_url: token_url.exact_url()?,
+            endpoint_params: params(block.endpoint_params.0)?,
+            tls: tls(block.tls_config, block.proxy_url.is_some())?,
+            proxy: self.proxy(block.proxy_url, block.proxy_from_environment)?,
+        })
+    }
+}
+
+/// Parameters of the operator's own, each once. Values may be secret.
+fn params(pairs: Vec<(Setting, Setting)>) -> Result<Vec<(String, SecretString)>, ConfigError> {
+    let (mut all, mut names) = (Vec::new(), BTreeSet::new());
+    for (name, value) in pairs {
+        let text = name.filled()?.to_owned();
+        if let Some((_, key)) = RESERVED.iter().find(|(reserved, _)| *reserved == text) {
+            return Err(name.error(format_args!("{text} is set by {key}; write it there")));
+        }
+        if !names.insert(text.clone()) {
+            return Err(name.error(format_args!("{text} is set twice; keep one of them")));
+        }
+        all.push((text, SecretString::from(value.text)));
+    }
+    Ok(all)
+}
