@@ -112,6 +112,7 @@ async fn dispatch(args: Args, environment: Environment) -> Exit {
         Command::Once => commands::once(config).await,
         Command::Check => commands::check(&config).await,
         Command::Fleets => commands::fleets(&config).await,
+        Command::Healthcheck => commands::healthcheck(&config).await,
         Command::Pushgateway(args::Pushgateway::Delete) => commands::delete(&config).await,
         Command::Queue(what) => queue::queue(&config, what).await,
         // Dispatched above.

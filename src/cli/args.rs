@@ -78,6 +78,8 @@ pub enum Command {
     Check,
     /// Print the fleets with their counts
     Fleets,
+    /// Ask the page of a running service whether it is healthy: for containers
+    Healthcheck,
     /// Show everything with a simulated balena API and embedded receivers; needs no setting
     Demo(DemoOptions),
     /// Work on the Pushgateways
@@ -91,7 +93,7 @@ pub enum Command {
 impl Command {
     /// Whether the command asks the balena API.
     pub fn needs_token(&self) -> bool {
-        !matches!(self, Command::Demo(_) | Command::Pushgateway(_) | Command::Queue(_))
+        !matches!(self, Command::Demo(_) | Command::Healthcheck | Command::Pushgateway(_) | Command::Queue(_))
     }
 }
 

@@ -12,6 +12,7 @@ mod demo_receiver;
 mod demo_senders;
 mod encodings;
 mod end_to_end;
+mod hosts;
 mod long_answer;
 mod metrics_docs;
 mod page;

@@ -1,0 +1,105 @@
+//! Is the process that serves this configuration's page alive? Asked from beside it, by the command that a
+//! container's health check runs: there is neither a shell nor curl in the image. Needs no token, shows no secret.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use url::Url;
+
+use crate::config::{Auth, HttpSettings, Proxy, TlsSettings, Web};
+use crate::http::{Client, HttpError, Request, excerpt};
+
+const PATH: &str = "/-/healthy";
+/// Below the time-out that a container engine would use, so that the reason is still said.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// So much of a foreign answer is worth showing.
+const SHOWN: u64 = 200;
+
+/// Why the page is not healthy, or cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum HealthError {
+    /// Nothing listens.
+    #[error(
+        "there is no page to ask: it is off; to have a health check and nothing open to others, let it listen at \
+         127.0.0.1:8000 (FLEETPUSH_LISTEN_ADDRESS or --web.listen-address)"
+    )]
+    Off,
+    /// The port is not known here.
+    #[error("{0} has no port that is known beforehand; give the page one, such as :8000")]
+    AnyPort(SocketAddr),
+    /// There is no answer.
+    #[error("no answer from {url}")]
+    Silent {
+        /// Where it was asked.
+        url: Url,
+        /// What came of it.
+        source: HttpError,
+    },
+    /// Something else than health.
+    #[error("{url} answered {status}: {said}")]
+    Ill {
+        /// Where it was asked.
+        url: Url,
+        /// The status.
+        status: u16,
+        /// The beginning of the answer.
+        said: String,
+    },
+}
+
+/// Asks the page that a configuration describes; gives back where it was asked.
+///
+/// # Errors
+/// [`HealthError`].
+pub async fn healthcheck(web: &Web) -> Result<Url, HealthError> {
+    let address = address(web.listen.ok_or(HealthError::Off)?)?;
+    let (url, tls) = way(address);
+    let settings =
+        HttpSettings { auth: Auth::None, tls, proxy: Proxy::Direct, headers: Vec::new(), timeout: PATIENCE };
+    let silent = |source| HealthError::Silent { url: url.clone(), source };
+    let client = Client::new(&settings, &url).map_err(silent)?;
+    let answer = client.send(Request::get(url.clone(), SHOWN)).await.map_err(silent)?;
+    if answer.status == 200 {
+        Ok(url)
+    } else {
+        Err(HealthError::Ill { url, status: answer.status, said: excerpt(&answer.body) })
+    }
+}
+
+/// Where a page that listens there is reached from the same machine.
+fn address(listens: SocketAddr) -> Result<SocketAddr, HealthError> {
+    if listens.port() == 0 {
+        return Err(HealthError::AnyPort(listens));
+    }
+    let host = match listens.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    Ok(SocketAddr::new(host, listens.port()))
+}
+
+/// How the page is spoken to.
+fn way(address: SocketAddr) -> (Url, TlsSettings) {
+    let text = format!("http://{address}{PATH}");
+    (Url::parse(&text).expect("a socket's address is a URL's host and port"), TlsSettings::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_for_everyone_is_asked_on_this_machine() {
+        for (listens, asked) in [
+            ("0.0.0.0:8000", "http://127.0.0.1:8000/-/healthy"),
+            ("[::]:8000", "http://[::1]:8000/-/healthy"),
+            ("192.0.2.7:80", "http://192.0.2.7/-/healthy"),
+            ("[2001:db8::1]:9", "http://[2001:db8::1]:9/-/healthy"),
+        ] {
+            let address = address(listens.parse().unwrap()).unwrap();
+            assert_eq!(way(address).0.as_str(), asked);
+        }
+        assert!(matches!(address("127.0.0.1:0".parse().unwrap()), Err(HealthError::AnyPort(_))));
+    }
+}
