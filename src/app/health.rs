@@ -31,7 +31,7 @@ pub enum HealthError {
     #[error("no answer from {url}")]
     Silent {
         /// Where it was asked.
-        url: Url,
+        url: String,
         /// What came of it.
         source: HttpError,
     },
@@ -39,7 +39,7 @@ pub enum HealthError {
     #[error("{url} answered {status}: {said}")]
     Ill {
         /// Where it was asked.
-        url: Url,
+        url: String,
         /// The status.
         status: u16,
         /// The beginning of the answer.
@@ -56,13 +56,13 @@ pub async fn healthcheck(web: &Web) -> Result<Url, HealthError> {
     let (url, tls) = way(address);
     let settings =
         HttpSettings { auth: Auth::None, tls, proxy: Proxy::Direct, headers: Vec::new(), timeout: PATIENCE };
-    let silent = |source| HealthError::Silent { url: url.clone(), source };
+    let silent = |source| HealthError::Silent { url: url.to_string(), source };
     let client = Client::new(&settings, &url).map_err(silent)?;
     let answer = client.send(Request::get(url.clone(), SHOWN)).await.map_err(silent)?;
     if answer.status == 200 {
         Ok(url)
     } else {
-        Err(HealthError::Ill { url, status: answer.status, said: excerpt(&answer.body) })
+        Err(HealthError::Ill { url: url.into(), status: answer.status, said: excerpt(&answer.body) })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use fleetpush::demo::balena;
 use tempfile::TempDir;
@@ -45,22 +46,16 @@ impl Machine {
         command.arg(&root).arg(package().join("package.deb"));
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file")).stderr(log);
         let script = command.spawn().expect("setpriv is there: `make test-tools` has looked");
-        let id = script.id();
         let mut machine = Machine { script, systemd: 0, folder };
-        let log = || fs::read_to_string(machine.folder.path().join("log")).unwrap_or_default();
-        let systemd = eventually("a machine with systemd", LIMIT, async || {
-            let first = child_of(child_of(id)?)?;
-            let name = fs::read_to_string(format!("/proc/{first}/comm")).ok()?;
-            (name == "systemd\n" && fs::read_dir(format!("/proc/{first}/root/run/systemd/private")).is_err())
-                .then_some(first)
-        })
-        .await;
-        machine.systemd = systemd;
-        eventually("a systemd that answers", LIMIT, async || {
-            machine.try_run("systemctl is-system-running").0.then_some(())
-        })
-        .await;
-        assert_eq!(log(), "", "the machine complains");
+        let began = Instant::now();
+        while !machine.answers() {
+            let ended = machine.script.try_wait().expect("a child of ours");
+            let log = machine.log();
+            assert!(ended.is_none() && began.elapsed() < LIMIT, "no machine boots: {ended:?}\n{log}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(machine.log(), "", "the machine complains");
+        let systemd = machine.systemd;
         // It is ours to break, this machine is not: settings of the kernel, devices, the network.
         for line in [
             "echo 1 > /proc/sys/vm/swappiness",
@@ -76,6 +71,20 @@ impl Machine {
             assert_eq!(rights >> number & 1, 0, "{name}");
         }
         machine
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Whether its systemd is up; the script is its grandparent.
+    fn answers(&mut self) -> bool {
+        let first = child_of(self.script.id()).and_then(child_of);
+        let first = first.filter(|id| {
+            fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name == "systemd\n")
+        });
+        self.systemd = first.unwrap_or_default();
+        first.is_some() && self.try_run("systemctl is-system-running").0
     }
 
     /// Runs a line of shell in it: whether it went well, and what it said.

@@ -39,9 +39,8 @@ fn the_exposure_is_at_most_1_5(#[case] unit: &str) {
 fn service_and_timer_have_the_same_walls_and_the_same_folder() {
     let walls = |unit: &str| {
         let text = read(unit);
-        let begin = text.find("# The queue:").expect("where the walls begin");
-        let rest = &text[begin..];
-        rest[..rest.find("[Install]").unwrap_or(rest.len())].trim().to_owned()
+        let (_, rest) = text.split_once("# The queue:").expect("where the walls begin");
+        rest.split("[Install]").next().unwrap_or_default().trim().to_owned()
     };
     assert_eq!(walls(UNITS[0]), walls(UNITS[1]));
     assert!(walls(UNITS[0]).lines().count() > 25);
