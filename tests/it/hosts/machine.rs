@@ -22,7 +22,14 @@ struct Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // Everything in it ends with its first process, and that one with the script.
+        // Everything in it ends with its first process; then the script tidies up.
+        if self.systemd != 0 {
+            let _ended = Command::new("kill").args(["-KILL", &self.systemd.to_string()]).status();
+            let began = Instant::now();
+            while matches!(self.script.try_wait(), Ok(None)) && began.elapsed() < LIMIT {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
         let _ended = self.script.kill();
         let _status = self.script.wait();
     }
