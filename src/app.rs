@@ -5,6 +5,7 @@
 mod control;
 mod desk;
 mod door;
+mod health;
 mod latest;
 mod once;
 mod probe;
@@ -37,6 +38,7 @@ use crate::sink::worker::Worker;
 use crate::telemetry::Telemetry;
 pub use control::{AskError, ask_queue};
 pub use desk::{Answer, Ask, Report};
+pub use health::{HealthError, healthcheck};
 pub use once::{OnceOutcome, once};
 pub use probe::{CheckReport, Finding, Part, check, delete_groups, fleets};
 pub use room::Room;

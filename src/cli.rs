@@ -150,6 +150,7 @@ async fn dispatch(args: Args, environment: Environment) -> Exit {
         Command::Once => commands::once(config, look).await,
         Command::Check => commands::check(&config, look).await,
         Command::Fleets => commands::fleets(&config, look).await,
+        Command::Healthcheck => commands::healthcheck(&config).await,
         Command::Pushgateway(args::Pushgateway::Delete) => commands::delete(&config).await,
         Command::Queue(what) => queue::queue(&config, what, look).await,
         // Dispatched above.

@@ -155,6 +155,8 @@ pub enum Command {
     Check,
     /// Print the fleets with their counts
     Fleets,
+    /// Ask the page of a running service whether it is healthy: for containers
+    Healthcheck,
     /// Show everything with a simulated balena API and embedded receivers; needs no setting
     #[command(after_help = "Examples:
   fleetpush demo --for 10s          ends by itself

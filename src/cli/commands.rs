@@ -174,6 +174,14 @@ pub(super) async fn fleets(config: &Config, look: Look) -> Exit {
     answer(lines.join("\n"), Exit::Delivered)
 }
 
+/// Asks the page of a running service.
+pub(super) async fn healthcheck(config: &Config) -> Exit {
+    match app::healthcheck(&config.web).await {
+        Ok(url) => answer(format_args!("healthy: {url}"), Exit::Delivered),
+        Err(error) => fail(Exit::Failed, chain(error)),
+    }
+}
+
 /// Deletes our groups at every gateway.
 pub(super) async fn delete(config: &Config) -> Exit {
     if config.gateways.is_empty() {

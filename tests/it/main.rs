@@ -15,6 +15,7 @@ mod docs;
 mod encodings;
 mod end_to_end;
 mod grafana;
+mod hosts;
 mod kube;
 mod long_answer;
 mod metrics_docs;

@@ -15,12 +15,13 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 pub const TOKEN: &str = "simulated-token";
 
 /// Every command that can be typed; the empty one is `run`.
-pub const COMMANDS: [&[&str]; 16] = [
+pub const COMMANDS: [&[&str]; 17] = [
     &[],
     &["run"],
     &["once"],
     &["check"],
     &["fleets"],
+    &["healthcheck"],
     &["demo"],
     &["init"],
     &["pushgateway"],
