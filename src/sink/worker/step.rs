@@ -128,7 +128,7 @@ impl Worker {
             Some(loaded) if loaded.lane == self.lane && loaded.number == at.record => loaded.record,
             _ => {
                 self.attempt = 0;
-                let record = Flat::read(source.bytes.clone()).map_err(|error| error.to_string())?;
+                let record = self.encoder.read(source.bytes.clone()).map_err(|error| error.to_string())?;
                 if record.series_count() != source.samples {
                     return Err("the record is damaged: it does not hold the samples that it should".into());
                 }
@@ -142,7 +142,7 @@ impl Worker {
             Protocol::Two => Metadata::Without,
         };
         let body = protocol
-            .body(&record, range.clone(), &self.external, metadata)
+            .body(&mut self.encoder, &record, range.clone(), metadata)
             .map_err(|error| error.to_string())?;
         Ok((record, range, protocol, metadata, body))
     }
