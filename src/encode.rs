@@ -1,16 +1,22 @@
 //! Batches become bytes, and records come back: the page, the Pushgateway's delimited protobuf, remote
 //! write 1.0 and 2.0, the queue's version-neutral record. Never: I/O, clocks, decisions about delivery.
 //!
-//! Invariant: the output depends on the input alone; nothing is kept between two calls.
+//! Invariant: the output depends on the input alone; what a [`record::Cutter`] or an [`Encoder`] keeps from
+//! one call to the next changes no byte.
 //! Invariant: labels leave sorted by the bytes of their names, none twice, none empty.
 
+mod cache;
+mod encoder;
 pub mod family;
 pub mod openmetrics;
 pub mod record;
 pub mod rw1;
 pub mod rw2;
+mod template;
 pub mod text;
 mod wire;
+
+pub use encoder::Encoder;
 
 use std::collections::BTreeMap;
 

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use fleetpush::encode::record::Cutter;
 use fleetpush::queue::{Appended, Queue};
-use fleetpush::sample::SeriesSet;
 
 use super::peer::{Peer, TOKEN};
 use super::{Row, cpu, enqueue, runtime, shapes};
@@ -75,7 +75,7 @@ pub fn fill(arguments: &[String]) {
     runtime.block_on(queue.register("env")).expect("the store is open");
     // The last one lies a minute in the past.
     let start = -60 * CYCLES as i64;
-    let mut known = SeriesSet::default();
+    let mut known = Cutter::default();
     for first in (0..CYCLES).step_by(AT_ONCE) {
         let cycles = first..CYCLES.min(first + AT_ONCE);
         let mut entries = cycles.map(|number| enqueue::entry(&batch, &mut known, start + 60 * number as i64));

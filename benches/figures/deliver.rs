@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use fleetpush::clock::Clock;
 use fleetpush::config::{Endpoint, MetadataSettings, ProtobufMessage, Retry, Start};
+use fleetpush::encode::record::Cutter;
 use fleetpush::queue::{Appended, Queue};
-use fleetpush::sample::{Batch, SeriesSet};
+use fleetpush::sample::Batch;
 use fleetpush::sink::worker::Worker;
 use fleetpush::telemetry::Telemetry;
 use tokio::time::Instant;
@@ -55,7 +56,7 @@ fn deliver(batch: &Batch, message: ProtobufMessage) -> (f64, f64) {
     let rounds = (SAMPLES / batch.series_count()).max(1);
     let runtime = runtime();
     runtime.block_on(queue.register("bench")).expect("the store is open");
-    let mut known = SeriesSet::default();
+    let mut known = Cutter::default();
     let mut round = |number: usize| {
         let entry = enqueue::entry(batch, &mut known, number as i64);
         let drained = runtime.block_on(async {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use fleetpush::encode::record;
+use fleetpush::encode::record::Cutter;
 use fleetpush::queue::{self, Appended, Entry, Queue, Record};
-use fleetpush::sample::{Batch, Millis, SeriesSet};
+use fleetpush::sample::{Batch, Millis};
 
 use super::{Row, cpu, runtime, shapes};
 
@@ -33,7 +33,7 @@ fn enqueue(batch: &Batch) -> Duration {
     let queue = queue.expect("an empty folder can be used");
     let runtime = runtime();
     runtime.block_on(queue.register("bench")).expect("the store is open");
-    let mut known = SeriesSet::default();
+    let mut known = Cutter::default();
     let mut round = |number: u32| {
         let entry = entry(batch, &mut known, i64::from(number));
         assert_eq!(runtime.block_on(queue.append(entry)), Appended::default(), "the queue has room");
@@ -43,12 +43,10 @@ fn enqueue(batch: &Batch) -> Duration {
 }
 
 /// What the queue's door makes of a batch, so many seconds later.
-pub fn entry(batch: &Batch, known: &mut SeriesSet, seconds: i64) -> Entry {
+pub fn entry(batch: &Batch, known: &mut Cutter, seconds: i64) -> Entry {
     let batch = batch.clone().at_time(Millis(batch.at().0 + seconds * 1_000));
-    let ended = known.advance(&batch);
-    let records = record::cut(&batch, &ended, &shapes::identity(), shapes::REQUEST).into_iter();
-    let records = records
-        .map(|r| Record { bytes: r.bytes.into(), samples: r.samples, oldest_ms: r.oldest_ms })
-        .collect();
+    let records = known.cut(&batch, &shapes::identity(), shapes::REQUEST).into_iter();
+    let records =
+        records.map(|r| Record { bytes: r.bytes, samples: r.samples, oldest_ms: r.oldest_ms }).collect();
     Entry { source: "bench".into(), scope: queue::Scope::Whole, records }
 }

@@ -6,9 +6,10 @@ use std::hint::black_box;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::encode::{decoded, one, two};
+use fleetpush::encode::record::Cutter;
+
 use super::peer::Peer;
-use super::{Row, shapes};
+use super::{Row, encode, shapes};
 
 const DEVICES: usize = 10_000;
 const ROUNDS: usize = 3;
@@ -18,8 +19,11 @@ pub fn rows() -> Vec<Row> {
     let api = Peer::api(250, 20, Duration::ZERO);
     let figures = [
         ("cut", "cut 10,000 device series into records"),
-        ("one", "encode them to 1.0 and snappy"),
-        ("two", "encode them to 2.0 and snappy"),
+        ("one", "read them and encode to 1.0 and snappy"),
+        ("two", "read them and encode to 2.0 and snappy"),
+        ("first-cut", "cut them for the first time"),
+        ("first-one", "read them and encode to 1.0 for the first time"),
+        ("first-two", "read them and encode to 2.0 for the first time"),
         ("cycle", "a cycle of 250 fleets × 20 devices: request, gunzip, parse, count"),
     ];
     figures
@@ -61,17 +65,21 @@ pub fn work(arguments: &[String]) {
                 assert_eq!(report.fleets, Some(250), "{:?}", report.error);
             }
         }
-        "cut" => {
-            let batch = shapes::devices(DEVICES);
-            (0..rounds).for_each(|_| drop(black_box(shapes::cut(&batch))));
-        }
-        version => {
-            let records: Vec<_> =
-                shapes::cut(&shapes::devices(DEVICES)).iter().map(|record| decoded(&record.bytes)).collect();
-            let encode = if version == "one" { one } else { two };
-            let external = shapes::external();
-            for _ in 0..rounds {
-                records.iter().for_each(|record| drop(black_box(encode(record, &external))));
+        work => {
+            let ticks = [0, 1].map(|tick| shapes::devices_at(DEVICES, tick));
+            let records = ticks.each_ref().map(shapes::cut);
+            let (mut known, mut encoder) = (Cutter::default(), encode::encoder());
+            // The first round knows nothing yet, and is subtracted.
+            for tick in (0..rounds).map(|round| round % 2) {
+                match work {
+                    "cut" => drop(black_box(shapes::cut_again(&ticks[tick], &mut known))),
+                    "one" => encode::all(&records[tick], &mut encoder, encode::one),
+                    "two" => encode::all(&records[tick], &mut encoder, encode::two),
+                    "first-cut" => drop(black_box(shapes::cut(&ticks[tick]))),
+                    "first-one" => encode::all(&records[tick], &mut encode::encoder(), encode::one),
+                    "first-two" => encode::all(&records[tick], &mut encode::encoder(), encode::two),
+                    other => panic!("{other} is no work"),
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fleetpush::clock::Clock;
 use fleetpush::collect::Collector;
 use fleetpush::config::{Account, Auth, FleetLabels, HttpSettings, Proxy, Secret, TlsSettings};
-use fleetpush::encode::record::{self, Identity};
+use fleetpush::encode::record::{self, Cutter, Identity};
 use fleetpush::sample::{
     Batch, Family, Kind, LabelName, Labels, MetricName, Role, Scope, Series, Source, Text, Value,
 };
@@ -59,18 +59,23 @@ pub fn fleets(count: usize) -> Batch {
 
 /// One gauge for each of so many devices, each with a random uuid: 32 digits that no compression shortens.
 pub fn devices(count: usize) -> Batch {
+    devices_at(count, 0)
+}
+
+/// The same at another tick: other values, and no text is shared with those of before.
+pub fn devices_at(count: usize, tick: u64) -> Batch {
     let mut random = fastrand::Rng::with_seed(1);
-    devices_with(count, |_| format!("{:032x}", random.u128(..)))
+    devices_with(count, tick, |_| format!("{:032x}", random.u128(..)))
 }
 
 /// The same with uuids that count up, which compress. 1.0 leaves an encoder no choice of bytes, so only
 /// such uuids explain the fewer bytes that were measured with Prometheus.
 pub fn counted_devices(count: usize) -> Batch {
-    devices_with(count, |number| format!("{number:032x}"))
+    devices_with(count, 0, |number| format!("{number:032x}"))
 }
 
-fn devices_with(count: usize, mut uuid: impl FnMut(usize) -> String) -> Batch {
-    let mut random = fastrand::Rng::with_seed(2);
+fn devices_with(count: usize, tick: u64, mut uuid: impl FnMut(usize) -> String) -> Batch {
+    let mut random = fastrand::Rng::with_seed(2 + tick);
     let series = (0..count).map(|number| Series {
         labels: labels([
             ("fleet_name", format!("lobby-{}", number / 50)),
@@ -102,9 +107,14 @@ pub fn external() -> Labels {
     labels([("instance", "site-7".to_owned())])
 }
 
-/// The records of a batch.
+/// The records of a batch, cut for the first time.
 pub fn cut(batch: &Batch) -> Vec<record::Record> {
     record::cut(batch, &[], &identity(), REQUEST)
+}
+
+/// The records of a batch, cut as the door cuts it.
+pub fn cut_again(batch: &Batch, known: &mut Cutter) -> Vec<record::Record> {
+    known.cut(batch, &identity(), REQUEST)
 }
 
 /// Who is speaking.

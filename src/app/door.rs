@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::encode::record::{self, Identity};
+use crate::encode::record::{self, Cutter, Identity};
 use crate::queue::{self, Record};
 use crate::sample::{
-    Batch, ClockTrust, LabelName, Labels, METRIC_NAME, MetricName, Millis, Role, Scope, SeriesId, SeriesSet,
-    Source, Value,
+    Batch, ClockTrust, LabelName, Labels, METRIC_NAME, MetricName, Millis, Role, Scope, SeriesId, Source,
+    Value,
 };
 
 /// A clock that is further behind than this is not believed.
@@ -37,7 +37,7 @@ pub(super) struct Door {
 
 #[derive(Debug, Default)]
 struct Known {
-    series: SeriesSet,
+    cutter: Cutter,
     last: Option<Millis>,
 }
 
@@ -68,14 +68,12 @@ impl Door {
         let batch = batch.clone().at_time(batch.at().max(earliest));
         known.last = Some(batch.at());
         self.newest = self.newest.max(Some(batch.at()));
-        let ended = known.series.advance(&batch);
-        let records = record::cut(&batch, &ended, identity, max_samples);
+        let records = known.cutter.cut(&batch, identity, max_samples);
         let scope = match batch.scope() {
             Scope::Whole => queue::Scope::Whole,
             Scope::StateOnly => queue::Scope::Part,
         };
-        let of =
-            |r: record::Record| Record { bytes: r.bytes.into(), samples: r.samples, oldest_ms: r.oldest_ms };
+        let of = |r: record::Record| Record { bytes: r.bytes, samples: r.samples, oldest_ms: r.oldest_ms };
         let records = records.into_iter().map(of).collect();
         Entry::Queued(queue::Entry { source: key(batch.source()), scope, records })
     }
@@ -92,7 +90,7 @@ impl Door {
             let alive = record.series.iter().filter(|series| series.value_bits != Value::STALE.bits());
             ids.extend(alive.filter_map(|series| id(&record, series, identity)));
         }
-        known.series = SeriesSet::of_ids(ids);
+        known.cutter = Cutter::of_ids(ids);
         self.newest = self.newest.max(known.last);
     }
 }
@@ -115,11 +113,7 @@ pub(super) fn source(key: &str) -> Option<Source> {
 
 /// A series of a record as batches name it: without the labels that `identity` adds. One that was said under
 /// another identity keeps them, so that its stale marker goes to where it was.
-fn id(
-    record: &crate::pb::record::Record,
-    series: &crate::pb::record::Series,
-    identity: &Identity,
-) -> Option<(SeriesId, Role)> {
+fn id(record: &record::Decoded, series: &record::Sample, identity: &Identity) -> Option<(SeriesId, Role)> {
     let text = |reference: &u32| record.symbols.get(*reference as usize).map(String::as_str);
     let mut name = None;
     let mut labels = Vec::new();

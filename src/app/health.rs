@@ -98,7 +98,9 @@ fn way(address: SocketAddr, file: Option<&WebFile>) -> Way {
     let (scheme, alive) = match tls {
         // Go's servers and ours answer this to plain HTTP where TLS is spoken.
         Some(tls) if tls.client_auth.requires() => ("http", 400),
-        _ if file.is_some_and(|file| !file.users.is_empty()) => (if tls.is_some() { "https" } else { "http" }, 401),
+        _ if file.is_some_and(|file| !file.users.is_empty()) => {
+            (if tls.is_some() { "https" } else { "http" }, 401)
+        }
         Some(_) => ("https", 200),
         None => ("http", 200),
     };

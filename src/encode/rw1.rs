@@ -1,9 +1,10 @@
-//! Remote write 1.0: `prometheus.WriteRequest`, written by hand, compressed with snappy's block format.
+//! Remote write 1.0: `prometheus.WriteRequest`, written by hand.
 
 use std::ops::Range;
 
 use super::EncodeError;
-use super::record::{Flat, Series, is_described};
+use super::record::{Flat, is_described};
+use super::template::Draft;
 use super::wire::{self, Label, Merger};
 use crate::sample::Labels;
 
@@ -21,20 +22,6 @@ pub enum Metadata {
     Without,
 }
 
-/// The series of `record` in `range` as a compressed request; the external labels stand where a series
-/// lacks them.
-///
-/// # Errors
-/// [`EncodeError::Snappy`] for a body of over 4 GiB.
-pub fn request(
-    record: &Flat,
-    range: Range<usize>,
-    external: &Labels,
-    metadata: Metadata,
-) -> Result<Vec<u8>, EncodeError> {
-    Ok(snap::raw::Encoder::new().compress_vec(&plain(record, range, external, metadata))?)
-}
-
 /// A compressed request of nothing: it asks a receiver whether it would take 1.0, and stores nothing.
 ///
 /// # Errors
@@ -43,35 +30,46 @@ pub fn probe() -> Result<Vec<u8>, EncodeError> {
     Ok(snap::raw::Encoder::new().compress_vec(&[])?)
 }
 
-/// A request before compression.
+/// A request before compression, from the record alone.
 pub fn plain(record: &Flat, range: Range<usize>, external: &Labels, metadata: Metadata) -> Vec<u8> {
-    let mut out = Vec::with_capacity(range.len() * 256);
+    let mut draft = Draft::default();
+    series(&mut draft, record, range.clone(), external);
+    if metadata == Metadata::With {
+        describe(&mut draft.plain, record, range);
+    }
+    draft.plain
+}
+
+/// The series of `record` in `range`.
+pub(super) fn series(draft: &mut Draft, record: &Flat, range: Range<usize>, external: &Labels) {
+    draft.clear();
+    let Draft { plain, places, .. } = draft;
     let mut merger = Merger::new(record, external);
     let mut before = Before::default();
-    let mut sample = Vec::with_capacity(24);
-    for Series { refs, point } in record.series(range.clone()) {
-        sample.clear();
-        wire::double(&mut sample, 1, point.value_bits);
-        wire::number(&mut sample, 2, point.timestamp);
-        before.write(&mut out, &mut merger, refs, wire::length_len(sample.len()));
-        wire::length(&mut out, 2, sample.len());
-        out.extend_from_slice(&sample);
+    let mut refs = Vec::new();
+    for (position, value) in range.clone().zip(record.values(range)) {
+        record.refs(position, &mut refs);
+        // 1.0 knows no starts.
+        let timestamp = record.timestamp(position);
+        before.write(plain, &mut merger, &mut refs, wire::sample_len(timestamp, 0));
+        places.push(wire::sample(plain, *value, timestamp, 0));
     }
-    if metadata == Metadata::With {
-        // An entry that says nothing would overwrite what a receiver knows.
-        for family in record.used(range).filter(|family| is_described(family)) {
-            let mut entry = Vec::new();
-            wire::number(&mut entry, 1, i64::from(family.kind));
-            wire::text(&mut entry, 2, record.symbol(family.name_ref));
-            let help = record.symbol(family.help_ref);
-            if !help.is_empty() {
-                wire::text(&mut entry, 4, help);
-            }
-            wire::length(&mut out, 3, entry.len());
-            out.extend_from_slice(&entry);
+}
+
+/// Type and help of each family in the range whose type or help are known.
+pub(super) fn describe(out: &mut Vec<u8>, record: &Flat, range: Range<usize>) {
+    // An entry that says nothing would overwrite what a receiver knows.
+    for family in record.used(range).filter(|family| is_described(family)) {
+        let mut entry = Vec::new();
+        wire::number(&mut entry, 1, i64::from(family.kind));
+        wire::text(&mut entry, 2, record.symbol(family.name_ref));
+        let help = record.symbol(family.help_ref);
+        if !help.is_empty() {
+            wire::text(&mut entry, 4, help);
         }
+        wire::length(out, 3, entry.len());
+        out.extend_from_slice(&entry);
     }
-    out
 }
 
 /// The labels of the series before. Most of them are the next one's too, and are copied.
@@ -86,7 +84,7 @@ struct Before {
 
 impl Before {
     /// Writes a series up to the end of its labels, which `more` bytes will follow.
-    fn write(&mut self, out: &mut Vec<u8>, merger: &mut Merger<'_>, refs: &[u32], more: usize) {
+    fn write(&mut self, out: &mut Vec<u8>, merger: &mut Merger<'_>, refs: &mut Vec<u32>, more: usize) {
         if !merger.turn_to(refs) {
             self.places.clear();
         }
@@ -127,7 +125,6 @@ impl Before {
                 None => self.places.push(start..out.len()),
             }
         }
-        self.refs.clear();
-        self.refs.extend_from_slice(refs);
+        std::mem::swap(&mut self.refs, refs);
     }
 }

@@ -1,10 +1,11 @@
-//! Remote write 2.0: `io.prometheus.write.v2.Request`, written by hand, compressed with snappy's block
-//! format. Each request has a symbol table of its own.
+//! Remote write 2.0: `io.prometheus.write.v2.Request`, written by hand. Each request has a symbol
+//! table of its own.
 
 use std::ops::Range;
 
 use super::EncodeError;
-use super::record::{Flat, Series};
+use super::record::Flat;
+use super::template::Draft;
 use super::wire::{self, Label, Merger};
 use crate::sample::Labels;
 
@@ -13,15 +14,6 @@ use crate::sample::Labels;
 pub const CONTENT_TYPE: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 /// The value of `X-Prometheus-Remote-Write-Version`.
 pub const VERSION: &str = "2.0.0";
-
-/// The series of `record` in `range` as a compressed request, each with its type and help; the external
-/// labels stand where a series lacks them.
-///
-/// # Errors
-/// [`EncodeError::Snappy`] for a body of over 4 GiB.
-pub fn request(record: &Flat, range: Range<usize>, external: &Labels) -> Result<Vec<u8>, EncodeError> {
-    Ok(snap::raw::Encoder::new().compress_vec(&plain(record, range, external))?)
-}
 
 /// A compressed request without a series: it asks a receiver whether it knows 2.0 and stores nothing.
 ///
@@ -33,16 +25,25 @@ pub fn probe() -> Result<Vec<u8>, EncodeError> {
     Ok(snap::raw::Encoder::new().compress_vec(&out)?)
 }
 
-/// The request before compression.
+/// A request before compression, from the record alone.
 pub fn plain(record: &Flat, range: Range<usize>, external: &Labels) -> Vec<u8> {
-    let mut table = Symbols::new(record.symbol_count(), external.iter().len());
-    let mut series = Vec::with_capacity(range.len() * 64);
+    let mut draft = Draft::default();
+    series(&mut draft, record, range, external);
+    draft.plain
+}
+
+/// The series of `record` in `range`, each with its type and help.
+pub(super) fn series(draft: &mut Draft, record: &Flat, range: Range<usize>, external: &Labels) {
+    draft.clear();
+    let Draft { plain, places, more: series } = draft;
+    let mut table = Symbols::new(record.symbol_count(), external.iter().len(), plain);
     let mut merger = Merger::new(record, external);
-    let (mut refs, mut sample, mut meta) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut own, mut refs, mut meta) = (Vec::new(), Vec::new(), Vec::new());
     let mut described = None;
-    for Series { refs: own, point } in record.series(range) {
+    for (position, value) in range.clone().zip(record.values(range)) {
+        record.refs(position, &mut own);
         refs.clear();
-        merger.turn_to(own);
+        merger.turn_to(&own);
         for label in merger.labels() {
             let (name, value) = match *label {
                 Label::Own(place) => match own.get(2 * place..2 * place + 2) {
@@ -54,14 +55,11 @@ pub fn plain(record: &Flat, range: Range<usize>, external: &Labels) -> Vec<u8> {
             wire::varint(&mut refs, u64::from(name));
             wire::varint(&mut refs, u64::from(value));
         }
-        sample.clear();
-        wire::double(&mut sample, 1, point.value_bits);
-        wire::number(&mut sample, 2, point.timestamp);
-        wire::number(&mut sample, 3, point.start_timestamp);
-        if described != Some(point.family) {
-            described = Some(point.family);
+        let family = record.family_of(position);
+        if described != Some(family) {
+            described = Some(family);
             meta.clear();
-            if let Some(family) = record.family(point.family) {
+            if let Some(family) = record.family(family) {
                 let help = table.own(record, family.help_ref);
                 let unit = table.own(record, family.unit_ref);
                 let mut entry = Vec::new();
@@ -72,22 +70,22 @@ pub fn plain(record: &Flat, range: Range<usize>, external: &Labels) -> Vec<u8> {
                 meta.extend_from_slice(&entry);
             }
         }
-        let size = wire::length_len(refs.len()) + wire::length_len(sample.len()) + meta.len();
-        wire::length(&mut series, 5, size);
-        wire::length(&mut series, 1, refs.len());
+        let (timestamp, start) = (record.timestamp(position), record.start_timestamp(position));
+        let size = wire::length_len(refs.len()) + wire::sample_len(timestamp, start) + meta.len();
+        wire::length(series, 5, size);
+        wire::length(series, 1, refs.len());
         series.extend_from_slice(&refs);
-        wire::length(&mut series, 2, sample.len());
-        series.extend_from_slice(&sample);
+        places.push(wire::sample(series, *value, timestamp, start));
         series.extend_from_slice(&meta);
     }
-    let mut out = table.bytes;
-    out.extend_from_slice(&series);
-    out
+    let table_len = plain.len();
+    places.iter_mut().for_each(|place| *place += table_len);
+    plain.extend_from_slice(series);
 }
 
 /// The request's own symbol table, filled in the order of use.
-struct Symbols {
-    bytes: Vec<u8>,
+struct Symbols<'a> {
+    bytes: &'a mut Vec<u8>,
     count: u32,
     /// Where a record's symbol stands; 0: not yet (the empty one is always at 0).
     own: Vec<u32>,
@@ -97,10 +95,10 @@ struct Symbols {
     foreign: Vec<(String, u32)>,
 }
 
-impl Symbols {
-    fn new(record_symbols: usize, external: usize) -> Self {
+impl<'a> Symbols<'a> {
+    fn new(record_symbols: usize, external: usize, bytes: &'a mut Vec<u8>) -> Self {
         let mut table = Symbols {
-            bytes: Vec::new(),
+            bytes,
             count: 0,
             own: vec![0; record_symbols],
             external: vec![(0, 0); external],
@@ -111,7 +109,7 @@ impl Symbols {
     }
 
     fn push(&mut self, text: &[u8]) -> u32 {
-        wire::text(&mut self.bytes, 4, text);
+        wire::text(self.bytes, 4, text);
         self.count += 1;
         self.count - 1
     }

@@ -35,12 +35,25 @@ pub(super) fn text(out: &mut Vec<u8>, field: u32, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-/// A double; left out where its bits are zero, as proto3 does.
-pub(super) fn double(out: &mut Vec<u8>, field: u32, bits: u64) {
-    if bits != 0 {
-        varint(out, u64::from(field << 3 | 1));
-        out.extend_from_slice(&bits.to_le_bytes());
-    }
+/// A sample, with value and timestamp also where they are zero: so a sample of the same time has the same
+/// length, and its value the same place. Where in `out` the value stands.
+pub(super) fn sample(out: &mut Vec<u8>, bits: [u8; 8], timestamp: i64, start: i64) -> usize {
+    let size = 10 + varint_len(timestamp as u64) + if start == 0 { 0 } else { 1 + varint_len(start as u64) };
+    length(out, 2, size);
+    out.push(1 << 3 | 1);
+    let place = out.len();
+    out.extend_from_slice(&bits);
+    out.push(2 << 3);
+    // Protobuf writes a negative number as its two's complement.
+    varint(out, timestamp as u64);
+    number(out, 3, start);
+    place
+}
+
+/// How many bytes [`sample`] takes.
+pub(super) fn sample_len(timestamp: i64, start: i64) -> usize {
+    let start = if start == 0 { 0 } else { 1 + varint_len(start as u64) };
+    length_len(10 + varint_len(timestamp as u64) + start)
 }
 
 /// A number; left out where it is zero, as proto3 does.

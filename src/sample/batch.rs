@@ -183,6 +183,11 @@ impl Batch {
         &self.families
     }
 
+    /// The same, to keep.
+    pub(super) fn shared_families(&self) -> Arc<[Family]> {
+        self.families.clone()
+    }
+
     /// How many series it holds.
     pub fn series_count(&self) -> usize {
         self.families.iter().map(|family| family.series.len()).sum()

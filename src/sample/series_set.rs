@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
-use super::{Batch, Labels, MetricName, Role, Scope};
+use super::{Batch, Family, Labels, MetricName, Role, Scope};
 
 /// A series' identity inside its source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,8 +27,23 @@ impl fmt::Display for SeriesId {
 }
 
 /// The series that a source had when it last spoke for all of them, in the order in which it said them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SeriesSet(Vec<(SeriesId, Role)>);
+#[derive(Clone, Debug, Default)]
+pub struct SeriesSet {
+    /// The batch that last told all of them; shared with it, so that nothing is kept twice.
+    said: Arc<[Family]>,
+    /// Those that are known otherwise.
+    more: Vec<(SeriesId, Role)>,
+}
+
+/// What a batch has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// The series that it ended, sorted.
+    pub ended: Vec<Ended>,
+    /// Whether it says just what the last batch said that told all series: the same families, in type and
+    /// help as well, and the same series, in the same order.
+    pub same: bool,
+}
 
 /// A series that its source no longer says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,78 +55,82 @@ pub struct Ended {
 }
 
 impl SeriesSet {
-    /// The series of a batch.
-    pub fn of(batch: &Batch) -> Self {
-        let ids = batch.families().iter().flat_map(|family| {
-            let id = |s: &super::Series| SeriesId { name: family.name.clone(), labels: s.labels.clone() };
-            family.series.iter().map(move |series| (id(series), family.role))
-        });
-        SeriesSet(ids.collect())
-    }
-
     /// The series of these names, each of which may stand there several times.
     pub fn of_ids(ids: impl IntoIterator<Item = (SeriesId, Role)>) -> Self {
-        SeriesSet(ids.into_iter().collect())
+        SeriesSet { said: Arc::default(), more: ids.into_iter().collect() }
     }
 
     /// How many series there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.all().count()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
-    /// Takes over what `batch` says and gives the series that have thereby ended, sorted.
+    /// Takes over what `batch` says and gives the series that have thereby ended.
     ///
     /// A batch of [`Scope::StateOnly`] ends nothing: the fleets' last counts stand as they were.
-    pub fn advance(&mut self, batch: &Batch) -> Vec<Ended> {
-        if self.is_said_by(batch) {
-            return Vec::new();
+    pub fn advance(&mut self, batch: &Batch) -> Advance {
+        if self.more.is_empty() && is_same(&self.said, batch.families()) {
+            // Its labels take the place of the same ones of an older batch, which can so be freed.
+            self.said = batch.shared_families();
+            return Advance { ended: Vec::new(), same: true };
         }
-        let mut new = SeriesSet::of(batch);
-        match batch.scope() {
+        let ended = match batch.scope() {
             Scope::StateOnly => {
-                let known: HashSet<&SeriesId> = self.0.iter().map(|(id, _)| id).collect();
-                new.0.retain(|(id, _)| !known.contains(id));
-                self.0.append(&mut new.0);
+                let known: HashSet<_> = self.all().map(|(name, labels, _)| (name, labels)).collect();
+                let new =
+                    each(batch.families()).filter(|(name, labels, _)| !known.contains(&(*name, *labels)));
+                let new: Vec<_> = new.map(owned).collect();
+                self.more.extend(new);
                 Vec::new()
             }
             Scope::Whole => {
-                let old = std::mem::replace(self, new);
-                let said: HashSet<&SeriesId> = self.0.iter().map(|(id, _)| id).collect();
-                let gone = old.0.into_iter().filter(|(id, _)| !said.contains(id));
-                let mut ended: Vec<Ended> = gone.map(|(id, role)| Ended { id, role }).collect();
+                let said: HashSet<_> =
+                    each(batch.families()).map(|(name, labels, _)| (name, labels)).collect();
+                let gone = self.all().filter(|(name, labels, _)| !said.contains(&(*name, *labels)));
+                let mut ended: Vec<Ended> = gone.map(owned).map(|(id, role)| Ended { id, role }).collect();
                 ended.sort();
+                *self = SeriesSet { said: batch.shared_families(), more: Vec::new() };
                 ended
             }
-        }
+        };
+        Advance { ended, same: false }
     }
 
-    /// Whether a batch says exactly these series in this order, as nearly every cycle does.
-    ///
-    /// Its labels take the place of the same ones of an older batch, which can so be freed.
-    fn is_said_by(&mut self, batch: &Batch) -> bool {
-        let mut known = self.0.iter_mut();
-        let same = batch.families().iter().all(|family| {
-            family.series.iter().all(|series| {
-                let Some((id, role)) = known.next() else { return false };
-                let same = *role == family.role && id.name == family.name && id.labels == series.labels;
-                if same {
-                    id.labels.clone_from(&series.labels);
-                }
-                same
-            })
-        });
-        same && known.next().is_none()
+    fn all(&self) -> impl Iterator<Item = One<'_>> {
+        each(&self.said).chain(self.more.iter().map(|(id, role)| (&id.name, &id.labels, *role)))
     }
+}
+
+type One<'a> = (&'a MetricName, &'a Labels, Role);
+
+fn each(families: &[Family]) -> impl Iterator<Item = One<'_>> {
+    families.iter().flat_map(|family| family.series.iter().map(|s| (&family.name, &s.labels, family.role)))
+}
+
+fn owned((name, labels, role): One<'_>) -> (SeriesId, Role) {
+    (SeriesId { name: name.clone(), labels: labels.clone() }, role)
+}
+
+/// Whether both say the same of everything but the values.
+fn is_same(old: &[Family], new: &[Family]) -> bool {
+    let same = |(old, new): (&Family, &Family)| {
+        let series = old.series.len() == new.series.len()
+            && old.series.iter().zip(&new.series).all(|(old, new)| old.labels == new.labels);
+        // Exhaustive, so that a new field is not forgotten.
+        let Family { name, kind, help, role, series: _ } = new;
+        old.name == *name && old.kind == *kind && old.help == *help && old.role == *role && series
+    };
+    old.len() == new.len() && old.iter().zip(new).all(same)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Family, Kind, LabelName, Millis, Role, Series, Source, Text, Value};
+    use super::super::{Kind, LabelName, Millis, Series, Source, Text, Value};
     use super::*;
 
     fn batch(scope: Scope, fleets: &[&str]) -> Batch {
@@ -131,8 +151,8 @@ mod tests {
     #[test]
     fn a_series_that_is_no_longer_said_has_ended() {
         let mut set = SeriesSet::default();
-        assert!(set.advance(&batch(Scope::Whole, &["a", "b"])).is_empty());
-        let ended = set.advance(&batch(Scope::Whole, &["b", "c"]));
+        assert!(set.advance(&batch(Scope::Whole, &["a", "b"])).ended.is_empty());
+        let ended = set.advance(&batch(Scope::Whole, &["b", "c"])).ended;
         assert_eq!(
             ended.iter().map(|gone| gone.id.to_string()).collect::<Vec<_>>(),
             [r#"balena_devices{fleet_name="a"}"#]
@@ -143,11 +163,11 @@ mod tests {
     fn series_in_another_order_or_fewer_of_them_at_the_end_are_told_apart() {
         let mut set = SeriesSet::default();
         set.advance(&batch(Scope::Whole, &["a", "b"]));
-        assert!(set.advance(&batch(Scope::Whole, &["b", "a"])).is_empty());
-        assert_eq!(set.advance(&batch(Scope::Whole, &["b"])).len(), 1);
-        assert!(set.advance(&batch(Scope::Whole, &["b", "c"])).is_empty());
-        assert_eq!(set.advance(&batch(Scope::Whole, &["b", "d"])).len(), 1);
-        assert!(set.advance(&batch(Scope::StateOnly, &["b"])).is_empty());
+        assert!(set.advance(&batch(Scope::Whole, &["b", "a"])).ended.is_empty());
+        assert_eq!(set.advance(&batch(Scope::Whole, &["b"])).ended.len(), 1);
+        assert!(set.advance(&batch(Scope::Whole, &["b", "c"])).ended.is_empty());
+        assert_eq!(set.advance(&batch(Scope::Whole, &["b", "d"])).ended.len(), 1);
+        assert!(set.advance(&batch(Scope::StateOnly, &["b"])).ended.is_empty());
         assert_eq!(set.len(), 2);
     }
 
@@ -155,8 +175,25 @@ mod tests {
     fn a_batch_about_the_state_alone_ends_no_series() {
         let mut set = SeriesSet::default();
         set.advance(&batch(Scope::Whole, &["a"]));
-        assert!(set.advance(&batch(Scope::StateOnly, &[])).is_empty());
-        assert_eq!(set.advance(&batch(Scope::Whole, &[])).len(), 1);
+        assert!(set.advance(&batch(Scope::StateOnly, &[])).ended.is_empty());
+        assert_eq!(set.advance(&batch(Scope::Whole, &[])).ended.len(), 1);
+    }
+
+    #[test]
+    fn only_what_is_said_of_all_series_in_the_same_words_is_the_same() {
+        let mut set = SeriesSet::default();
+        let whole = batch(Scope::Whole, &["a", "b"]);
+        assert!(!set.advance(&whole).same);
+        assert!(set.advance(&whole).same);
+        assert!(!set.advance(&batch(Scope::StateOnly, &["a"])).same);
+        assert!(set.advance(&whole).same, "nothing new was said");
+        let mut other = whole.families()[0].clone();
+        other.help = "y".into();
+        let other = Batch::new(Source::Own, Millis(1), Scope::Whole, vec![other]).unwrap();
+        assert_eq!(set.advance(&other), Advance { ended: Vec::new(), same: false });
+        assert!(!set.advance(&batch(Scope::Whole, &["b", "a"])).same);
+        assert!(!set.advance(&batch(Scope::StateOnly, &["c"])).same);
+        assert!(!set.advance(&batch(Scope::Whole, &["b", "a"])).same, "the state's series has ended");
     }
 
     #[test]

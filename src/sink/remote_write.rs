@@ -16,8 +16,7 @@ pub use verdict::{Asked, Reply, Verdict, Written, judge};
 
 use crate::encode::record::Flat;
 use crate::encode::rw1::Metadata;
-use crate::encode::{EncodeError, rw1, rw2};
-use crate::sample::Labels;
+use crate::encode::{EncodeError, Encoder, rw1, rw2};
 
 const VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
 /// Mimir computes its `Retry-After` from it.
@@ -64,14 +63,14 @@ impl Protocol {
     /// [`EncodeError::Snappy`] for a body of over 4 GiB.
     pub fn body(
         self,
+        encoder: &mut Encoder,
         record: &Flat,
         range: Range<usize>,
-        external: &Labels,
         metadata: Metadata,
     ) -> Result<Vec<u8>, EncodeError> {
         match self {
-            Protocol::One => rw1::request(record, range, external, metadata),
-            Protocol::Two => rw2::request(record, range, external),
+            Protocol::One => encoder.one(record, range, metadata),
+            Protocol::Two => encoder.two(record, range),
         }
     }
 

@@ -30,6 +30,7 @@ use self::step::{Loaded, Owed, Step};
 use super::remote_write::{Dialect, Reason};
 use crate::clock::Clock;
 use crate::config::Endpoint;
+use crate::encode::Encoder;
 use crate::http::{Client, HttpError, redact};
 use crate::queue::{Peeked, Position, Queue, View};
 use crate::retry::Backoff;
@@ -84,7 +85,7 @@ pub struct Drained {
 pub struct Worker {
     sink: SinkName,
     endpoint: Endpoint,
-    external: Labels,
+    encoder: Encoder,
     queue: Queue,
     clock: Clock,
     telemetry: Telemetry,
@@ -141,7 +142,7 @@ impl Worker {
             parking: Backoff::new(pace.park_min, pace.park_max),
             described: Described::new(endpoint.metadata),
             endpoint,
-            external,
+            encoder: Encoder::new(external),
             queue,
             clock,
             telemetry,

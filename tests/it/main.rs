@@ -6,6 +6,7 @@ mod api_shape;
 mod auth;
 mod bad_input;
 mod binary;
+mod caches;
 mod collect;
 mod contact;
 mod demo_api;

@@ -148,7 +148,7 @@ impl Rig {
         let identity = Identity { job: "balena".into(), instance: "site".into() };
         let records = record::cut(&batch, &[], &identity, self.max_samples);
         let records = records.into_iter().map(|r| Record {
-            bytes: r.bytes.into(),
+            bytes: r.bytes,
             samples: r.samples,
             oldest_ms: r.oldest_ms,
         });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use fleetpush::encode::record::{self, Flat, Identity};
 use fleetpush::encode::rw1::Metadata;
-use fleetpush::encode::{rw1, rw2};
+use fleetpush::encode::{Encoder, rw1, rw2};
 use fleetpush::pb::{record as pb, remote_write_v1 as v1, remote_write_v2 as v2};
 use fleetpush::sample::{
     Batch, Ended, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, SeriesId, Source,
@@ -144,18 +144,70 @@ fn in_order(pairs: Vec<(String, String)>) -> Pairs {
     pairs.into_iter().collect()
 }
 
+/// What the generated types read in a record, and the rules that they do not know.
+fn decoded(record: pb::Record) -> Result<record::Decoded, String> {
+    let pb::Record { version, layout, value_bits, timestamp, timestamp_offsets, start_timestamps } = record;
+    if version != record::VERSION {
+        return Err(format!("version {version}"));
+    }
+    let layout = pb::Layout::decode(&*layout).map_err(|error| error.to_string())?;
+    let samples = layout.series.len();
+    let fits = |length: usize| length == 0 || length == samples;
+    if value_bits.len() != samples || !fits(timestamp_offsets.len()) || !fits(start_timestamps.len()) {
+        return Err("lists of different lengths".into());
+    }
+    let series = layout.series.into_iter().zip(value_bits).enumerate().map(|(at, (one, value_bits))| {
+        let timestamp = timestamp.checked_add(timestamp_offsets.get(at).copied().unwrap_or(0));
+        Ok(record::Sample {
+            label_refs: one.label_refs,
+            family: one.family,
+            value_bits,
+            timestamp: timestamp.ok_or("a time out of bounds")?,
+            start_timestamp: start_timestamps.get(at).copied().unwrap_or(0),
+        })
+    });
+    let series = series.collect::<Result<_, String>>()?;
+    Ok(record::Decoded { symbols: layout.symbols, families: layout.families, series })
+}
+
+/// A number that the generated types do not leave out, in place of those that they do.
+const MARK: u64 = 0x7ff7_dead_beef_cafe;
+
+fn mark(value: &mut f64) {
+    if *value == 0.0 {
+        *value = f64::from_bits(MARK + (value.to_bits() >> 63));
+    }
+}
+
+/// With the zeros again, which we write.
+fn unmarked(mut bytes: Vec<u8>) -> Vec<u8> {
+    for sign in [0, 1] {
+        let mark = (MARK + sign).to_le_bytes();
+        while let Some(at) = bytes.windows(8).position(|eight| eight == mark) {
+            bytes[at..at + 8].copy_from_slice(&(sign << 63).to_le_bytes());
+        }
+    }
+    bytes
+}
+
+fn unpacked<M: Message + Default>(body: &[u8]) -> M {
+    M::decode(&*snap::raw::Decoder::new().decompress_vec(body).unwrap()).unwrap()
+}
+
 proptest! {
     #[test]
     fn a_record_is_what_the_generated_types_write(case in case()) {
         let records = case.records();
         for record in &records {
             let read = pb::Record::decode(&*record.bytes).unwrap();
-            prop_assert_eq!(&read.encode_to_vec(), &record.bytes);
-            prop_assert_eq!(&record::decode(&record.bytes).unwrap(), &read);
-            prop_assert_eq!(read.series.len(), record.samples);
+            prop_assert_eq!(&read.encode_to_vec()[..], &record.bytes[..]);
+            let layout = pb::Layout::decode(&*read.layout).unwrap();
+            prop_assert_eq!(&layout.encode_to_vec(), &read.layout);
+            prop_assert_eq!(&record::decode(&record.bytes).unwrap(), &decoded(read).unwrap());
+            prop_assert_eq!(layout.series.len(), record.samples);
             prop_assert!(record.samples <= case.max_samples);
-            let unique: std::collections::BTreeSet<&String> = read.symbols.iter().collect();
-            prop_assert_eq!(unique.len(), read.symbols.len());
+            let unique: std::collections::BTreeSet<&String> = layout.symbols.iter().collect();
+            prop_assert_eq!(unique.len(), layout.symbols.len());
         }
         prop_assert_eq!(records.iter().map(|r| r.samples).sum::<usize>(), case.said().len());
     }
@@ -165,19 +217,54 @@ proptest! {
         case in case(),
         changes in vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4),
         more in vec(any::<u8>(), 0..4),
+        length in any::<proptest::sample::Index>(),
     ) {
         for record in case.records() {
-            let mut bytes = record.bytes;
+            let mut bytes = record.bytes.to_vec();
             for (place, byte) in &changes {
                 let place = place.index(bytes.len());
                 bytes[place] = *byte;
             }
             bytes.extend(&more);
-            match (record::decode(&bytes), pb::Record::decode(&*bytes)) {
-                (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours, theirs),
-                (Ok(_), Err(error)) => panic!("the generated types refuse it: {error}"),
-                // What contradicts itself is refused by us alone.
-                (Err(_), _) => {}
+            for bytes in [&bytes[..], &record.bytes[..length.index(record.bytes.len())]] {
+                match (record::decode(bytes), pb::Record::decode(bytes)) {
+                    (Ok(ours), Ok(theirs)) => prop_assert_eq!(Ok(ours), decoded(theirs)),
+                    (Ok(_), Err(error)) => panic!("the generated types refuse it: {error}"),
+                    // What contradicts itself is refused by us alone.
+                    (Err(_), _) => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn samples_with_times_and_starts_of_their_own_are_read_and_sent(
+        case in case(),
+        times in vec((any::<i32>(), prop_oneof![Just(0), 1_i64..i64::from(i32::MAX)]), 24),
+        at in prop_oneof![Just(AT), -5_i64..5],
+    ) {
+        for record in case.records() {
+            let mut whole = pb::Record::decode(&*record.bytes).unwrap();
+            whole.timestamp = at;
+            whole.timestamp_offsets = times.iter().take(record.samples).map(|time| i64::from(time.0)).collect();
+            whole.start_timestamps = times.iter().take(record.samples).map(|time| time.1).collect();
+            let bytes = whole.encode_to_vec();
+            let ours = record::decode(&bytes).unwrap();
+            prop_assert_eq!(&ours, &decoded(whole).unwrap());
+            let mut encoder = Encoder::new(case.external.clone());
+            let flat = encoder.read(bytes.into()).unwrap();
+            let range = 0..record.samples;
+            prop_assert_eq!(flat.newest(range.clone()), ours.series.iter().map(|one| one.timestamp).max());
+            for _ in 0..2 {
+                let one: v1::WriteRequest = unpacked(&encoder.one(&flat, range.clone(), Metadata::Without).unwrap());
+                let two: v2::Request = unpacked(&encoder.two(&flat, range.clone()).unwrap());
+                for ((one, two), kept) in one.timeseries.iter().zip(&two.timeseries).zip(&ours.series) {
+                    prop_assert_eq!(one.samples[0].timestamp, kept.timestamp);
+                    prop_assert_eq!(two.samples[0].timestamp, kept.timestamp);
+                    prop_assert_eq!(two.samples[0].start_timestamp, kept.start_timestamp);
+                    prop_assert_eq!(one.samples[0].value.to_bits(), kept.value_bits);
+                    prop_assert_eq!(two.samples[0].value.to_bits(), kept.value_bits);
+                }
             }
         }
     }
@@ -186,11 +273,13 @@ proptest! {
     fn a_request_of_1_0_is_what_the_generated_types_write_and_says_the_batch(case in case()) {
         let mut said = Vec::new();
         for record in case.records() {
-            let flat = Flat::read(record.bytes.as_slice().into()).unwrap();
+            let flat = Flat::read(record.bytes.clone()).unwrap();
             let record = record::decode(&record.bytes).unwrap();
             let bytes = rw1::plain(&flat, 0..record.series.len(), &case.external, Metadata::With);
             let read = v1::WriteRequest::decode(&*bytes).unwrap();
-            prop_assert_eq!(&read.encode_to_vec(), &bytes);
+            let mut full = read.clone();
+            full.timeseries.iter_mut().flat_map(|one| &mut one.samples).for_each(|one| mark(&mut one.value));
+            prop_assert_eq!(&unmarked(full.encode_to_vec()), &bytes);
             let described = record.families.iter().filter(|family| record::is_described(family));
             prop_assert_eq!(read.metadata.len(), described.count());
             for series in read.timeseries {
@@ -206,11 +295,13 @@ proptest! {
     fn a_request_of_2_0_is_what_the_generated_types_write_and_says_the_batch(case in case()) {
         let mut said = Vec::new();
         for record in case.records() {
-            let flat = Flat::read(record.bytes.as_slice().into()).unwrap();
+            let flat = Flat::read(record.bytes.clone()).unwrap();
             let record = record::decode(&record.bytes).unwrap();
             let bytes = rw2::plain(&flat, 0..record.series.len(), &case.external);
             let read = v2::Request::decode(&*bytes).unwrap();
-            prop_assert_eq!(&read.encode_to_vec(), &bytes);
+            let mut full = read.clone();
+            full.timeseries.iter_mut().flat_map(|one| &mut one.samples).for_each(|one| mark(&mut one.value));
+            prop_assert_eq!(&unmarked(full.encode_to_vec()), &bytes);
             let text = |at: u32| read.symbols[at as usize].clone();
             prop_assert_eq!(text(0), "");
             let unique: std::collections::BTreeSet<&String> = read.symbols.iter().collect();
@@ -231,7 +322,7 @@ proptest! {
     #[test]
     fn a_part_of_a_record_makes_the_request_of_its_series_alone(case in case(), from in 0_usize..8) {
         for record in case.records() {
-            let flat = Flat::read(record.bytes.as_slice().into()).unwrap();
+            let flat = Flat::read(record.bytes.clone()).unwrap();
             let record = record::decode(&record.bytes).unwrap();
             let range = from.min(record.series.len())..record.series.len();
             let one = rw1::plain(&flat, range.clone(), &case.external, Metadata::Without);

@@ -2,9 +2,9 @@
 //! series go in one by one, full records come out.
 
 use super::symbols::Symbols;
-use super::{Record, VERSION};
+use super::{Identity, Record, VERSION};
 use crate::encode::wire;
-use crate::sample::{Family, Label, Labels, METRIC_NAME, Value};
+use crate::sample::{Batch, Ended, Family, Label, LabelName, Labels, METRIC_NAME, Role, Text, Value};
 
 /// Where a series' metadata comes from.
 #[derive(Clone, Copy)]
@@ -22,56 +22,71 @@ impl<'a> Meta<'a> {
     }
 }
 
-/// Cuts what is added into records of at most so many samples.
-pub(super) struct Cutter<'a> {
-    max_samples: usize,
-    at: i64,
-    done: Vec<Record>,
-    current: Builder<'a>,
+/// Which series a record has, encoded.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) layout: Box<[u8]>,
+    pub(super) samples: usize,
 }
 
-impl<'a> Cutter<'a> {
-    pub(super) fn new(max_samples: usize, at: i64) -> Self {
-        Cutter { max_samples: max_samples.max(1), at, done: Vec::new(), current: Builder::default() }
-    }
-
-    /// A series with its own labels and those that it gets where it lacks them.
-    pub(super) fn add(&mut self, meta: Meta<'a>, labels: &'a Labels, missing: &'a Labels, value: Value) {
-        if self.current.samples == self.max_samples {
-            self.finish();
-        }
-        self.current.add(meta, labels, missing, value, self.at);
-    }
-
-    pub(super) fn done(mut self) -> Vec<Record> {
-        self.finish();
-        self.done
-    }
-
-    fn finish(&mut self) {
-        let samples = self.current.samples;
-        if samples > 0 {
-            self.done.push(Record { samples, bytes: self.current.bytes(), oldest_ms: self.at });
-            self.current.clear();
-        }
-    }
-}
-
+/// The layout of one record, as it grows.
 #[derive(Default)]
-struct Builder<'a> {
+pub(super) struct Builder<'a> {
     symbols: Symbols<'a>,
     /// The families so far; a record has a handful, and equal ones follow each other.
     families: Vec<&'a str>,
     family_bytes: Vec<u8>,
     series_bytes: Vec<u8>,
-    samples: usize,
+    values: Vec<u64>,
     /// What one series or family is written into before its length is known.
     one: Vec<u8>,
     refs: Vec<u8>,
 }
 
 impl<'a> Builder<'a> {
-    fn add(&mut self, meta: Meta<'a>, labels: &'a Labels, missing: &'a Labels, value: Value, timestamp: i64) {
+    /// The records of a batch and of what has ended with it, and their layouts.
+    pub(super) fn cut(
+        batch: &'a Batch,
+        ended: &'a [Ended],
+        identity: &Identity,
+        max_samples: usize,
+    ) -> (Vec<Record>, Vec<Piece>) {
+        let common = |name: &str, value: &Text| LabelName::new(name).ok().map(|name| (name, value.clone()));
+        // `job` and `instance` are label names, so neither set can be refused.
+        let of = |pairs: Vec<_>| Labels::new(pairs.into_iter().flatten()).unwrap_or_default();
+        let fleet = of(vec![common("job", &identity.job)]);
+        let state = of(vec![common("job", &identity.job), common("instance", &identity.instance)]);
+        let added = |role| match role {
+            Role::Fleet => &fleet,
+            Role::State => &state,
+        };
+        let alive = batch.families().iter().flat_map(|family| {
+            let missing = added(family.role);
+            family.series.iter().map(move |series| (Meta::Of(family), &series.labels, missing, series.value))
+        });
+        let gone = ended.iter().map(|gone| {
+            // A marker may stand in a record alone; without its family it would tell receivers to forget the type.
+            let family = batch.families().iter().find(|family| family.name == gone.id.name);
+            let meta = family.map_or(Meta::Ended(gone.id.name.as_str()), Meta::Of);
+            (meta, &gone.id.labels, added(gone.role), Value::STALE)
+        });
+        let (mut records, mut pieces) = (Vec::new(), Vec::new());
+        let mut writer = Writer::default();
+        let mut all = alive.chain(gone).peekable();
+        let mut current = Builder::default();
+        while let Some((meta, labels, missing, value)) = all.next() {
+            current.add(meta, labels, missing, value);
+            if current.values.len() == max_samples.max(1) || all.peek().is_none() {
+                let piece = current.piece();
+                records.push(writer.record(&piece, current.values.drain(..), batch.at().0));
+                pieces.push(piece);
+                current.clear();
+            }
+        }
+        (records, pieces)
+    }
+
+    fn add(&mut self, meta: Meta<'a>, labels: &'a Labels, missing: &'a Labels, value: Value) {
         let family = self.family(meta);
         self.refs.clear();
         let mut place = 0;
@@ -90,11 +105,9 @@ impl<'a> Builder<'a> {
         wire::length(&mut self.one, 1, self.refs.len());
         self.one.extend_from_slice(&self.refs);
         wire::number(&mut self.one, 2, i64::from(family));
-        wire::double(&mut self.one, 3, value.bits());
-        wire::number(&mut self.one, 4, timestamp);
-        wire::length(&mut self.series_bytes, 4, self.one.len());
+        wire::length(&mut self.series_bytes, 3, self.one.len());
         self.series_bytes.extend_from_slice(&self.one);
-        self.samples += 1;
+        self.values.push(value.bits());
     }
 
     fn refer(&mut self, place: &mut usize, name: &'a str, value: &'a str) {
@@ -119,21 +132,15 @@ impl<'a> Builder<'a> {
         wire::number(&mut self.one, 1, i64::from(self.symbols.number(name)));
         wire::number(&mut self.one, 2, i64::from(kind));
         wire::number(&mut self.one, 3, i64::from(self.symbols.number(help)));
-        wire::length(&mut self.family_bytes, 3, self.one.len());
+        wire::length(&mut self.family_bytes, 2, self.one.len());
         self.family_bytes.extend_from_slice(&self.one);
         self.families.push(name);
         count(self.families.len() - 1)
     }
 
-    fn bytes(&self) -> Vec<u8> {
-        let symbols = self.symbols.bytes();
-        let mut out =
-            Vec::with_capacity(8 + symbols.len() + self.family_bytes.len() + self.series_bytes.len());
-        wire::number(&mut out, 1, i64::from(VERSION));
-        out.extend_from_slice(symbols);
-        out.extend_from_slice(&self.family_bytes);
-        out.extend_from_slice(&self.series_bytes);
-        out
+    fn piece(&self) -> Piece {
+        let parts = [self.symbols.bytes(), &self.family_bytes, &self.series_bytes];
+        Piece { layout: parts.concat().into(), samples: self.values.len() }
     }
 
     /// Empty again, with the memory that the next record will need as well.
@@ -142,7 +149,25 @@ impl<'a> Builder<'a> {
         self.families.clear();
         self.family_bytes.clear();
         self.series_bytes.clear();
-        self.samples = 0;
+        self.values.clear();
+    }
+}
+
+/// Puts layouts and values together, in one buffer for all records.
+#[derive(Default)]
+pub(super) struct Writer(Vec<u8>);
+
+impl Writer {
+    /// A record of these series, with as many values as there are.
+    pub(super) fn record(&mut self, piece: &Piece, values: impl Iterator<Item = u64>, at: i64) -> Record {
+        let out = &mut self.0;
+        out.clear();
+        wire::number(out, 1, i64::from(VERSION));
+        wire::text(out, 2, &piece.layout);
+        wire::length(out, 3, 8 * piece.samples);
+        out.extend(values.take(piece.samples).flat_map(u64::to_le_bytes));
+        wire::number(out, 4, at);
+        Record { samples: piece.samples, bytes: out.as_slice().into(), oldest_ms: at }
     }
 }
 

@@ -1,5 +1,5 @@
-//! A record as the encoders read it: its bytes, and where in them everything stands. So a record of
-//! thousands of series takes a handful of lists, whatever it holds.
+//! A record as the encoders read it: its layout, which many records may share, and where in its bytes the
+//! values stand.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use prost::Message;
 
-use super::{VERSION, is_described, reader};
+use super::layout::Layout;
+use super::reader::{self, Parts};
+use super::{VERSION, is_described};
 use crate::encode::EncodeError;
 use crate::pb::record as pb;
 
@@ -15,31 +17,14 @@ use crate::pb::record as pb;
 #[derive(Clone, Debug)]
 pub struct Flat {
     bytes: Arc<[u8]>,
-    pub(super) version: u32,
-    /// Where in `bytes` each symbol stands.
-    pub(super) symbols: Vec<Range<usize>>,
-    pub(super) families: Vec<pb::Family>,
-    pub(super) points: Vec<Point>,
-    /// The label references of all series, one after the other.
-    pub(super) refs: Vec<u32>,
-}
-
-/// A series without its labels.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::encode) struct Point {
-    /// Where in the list of references its own end.
-    pub(in crate::encode) refs_end: usize,
-    pub(in crate::encode) family: u32,
-    pub(in crate::encode) value_bits: u64,
-    pub(in crate::encode) timestamp: i64,
-    pub(in crate::encode) start_timestamp: i64,
-}
-
-/// A series with its label references.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::encode) struct Series<'a> {
-    pub(in crate::encode) refs: &'a [u32],
-    pub(in crate::encode) point: Point,
+    layout: Arc<Layout>,
+    /// Where in `bytes` the values stand.
+    values: Range<usize>,
+    timestamp: i64,
+    /// One for each sample, or none.
+    offsets: Vec<i64>,
+    /// One for each sample, or none.
+    starts: Vec<i64>,
 }
 
 impl Flat {
@@ -48,59 +33,53 @@ impl Flat {
     /// # Errors
     /// [`EncodeError`] where the bytes are no record of this version.
     pub fn read(bytes: Arc<[u8]>) -> Result<Flat, EncodeError> {
-        if let Some(record) = reader::read(bytes.clone()) {
-            return record.checked();
-        }
-        // An unknown field, or damage: what the generated decoder makes of it counts.
-        let plain = pb::Record::decode(&*bytes)?.encode_to_vec();
-        let record = reader::read(plain.into());
-        record.ok_or(EncodeError::Contradiction("it cannot be read")).and_then(Flat::checked)
+        Flat::read_with(bytes, |layout| Ok(Arc::new(Layout::read(layout)?)))
     }
 
-    /// Nothing of a record yet.
-    pub(super) fn of(bytes: Arc<[u8]>) -> Flat {
-        Flat {
-            version: 0,
-            symbols: Vec::new(),
-            families: Vec::new(),
-            // The shortest series that is ever written takes more bytes than this.
-            points: Vec::with_capacity(bytes.len() / 32),
-            refs: Vec::with_capacity(bytes.len() / 3),
-            bytes,
-        }
-    }
-
-    fn checked(self) -> Result<Flat, EncodeError> {
-        if self.version != VERSION {
-            return Err(EncodeError::Version(self.version));
-        }
-        let symbols = self.symbols.len();
-        let known = |reference: u32| (reference as usize) < symbols;
-        if self.symbols.first().is_none_or(|first| !first.is_empty()) {
-            return Err(EncodeError::Contradiction("the first symbol is not empty"));
-        }
-        if !self.families.iter().all(|f| known(f.name_ref) && known(f.help_ref) && known(f.unit_ref)) {
-            return Err(EncodeError::Contradiction("a family names a symbol that is not there"));
-        }
-        for series in self.series(0..self.points.len()) {
-            if series.refs.len() % 2 == 1 || !series.refs.iter().all(|r| known(*r)) {
-                return Err(EncodeError::Contradiction("a series names a symbol that is not there"));
+    /// The same, with the layout from elsewhere.
+    pub(in crate::encode) fn read_with(
+        mut bytes: Arc<[u8]>,
+        layout: impl FnOnce(&[u8]) -> Result<Arc<Layout>, EncodeError>,
+    ) -> Result<Flat, EncodeError> {
+        let parts = match reader::record(&bytes) {
+            Some(parts) => parts,
+            None => {
+                // An unknown field, or damage: what the generated decoder makes of it counts.
+                bytes = pb::Record::decode(&*bytes)?.encode_to_vec().into();
+                reader::record(&bytes).ok_or(EncodeError::Contradiction("it cannot be read"))?
             }
-            if series.point.family as usize >= self.families.len() {
-                return Err(EncodeError::Contradiction("a series names a family that is not there"));
+        };
+        let Parts { version, layout: place, values, timestamp, offsets, starts } = parts;
+        if version != VERSION {
+            return Err(EncodeError::Version(version));
+        }
+        let layout = layout(bytes.get(place).unwrap_or_default())?;
+        let samples = layout.series_count();
+        if values.len() != 8 * samples {
+            return Err(EncodeError::Contradiction("it has not one value for each series"));
+        }
+        for list in [&offsets, &starts] {
+            if !list.is_empty() && list.len() != samples {
+                return Err(EncodeError::Contradiction("it has not one time for each series"));
             }
         }
-        Ok(self)
+        if offsets.iter().any(|offset| timestamp.checked_add(*offset).is_none()) {
+            return Err(EncodeError::Contradiction("a time is out of bounds"));
+        }
+        Ok(Flat { bytes, layout, values, timestamp, offsets, starts })
     }
 
     /// How many series there are, each with one sample.
     pub fn series_count(&self) -> usize {
-        self.points.len()
+        self.layout.series_count()
     }
 
     /// The newest timestamp of these series, milliseconds since the epoch.
     pub fn newest(&self, range: Range<usize>) -> Option<i64> {
-        self.points.get(range).unwrap_or_default().iter().map(|point| point.timestamp).max()
+        if self.offsets.is_empty() {
+            return (!range.is_empty() && range.end <= self.series_count()).then_some(self.timestamp);
+        }
+        self.offsets.get(range).unwrap_or_default().iter().map(|offset| self.timestamp + offset).max()
     }
 
     /// The names of the families of these series whose type or help are known; they are not where the last
@@ -112,63 +91,67 @@ impl Flat {
 
     /// The families of these series, in the record's order.
     pub(in crate::encode) fn used(&self, range: Range<usize>) -> impl Iterator<Item = &pb::Family> {
-        let mut used = vec![false; self.families.len()];
-        for point in self.points.get(range).unwrap_or_default() {
-            if let Some(used) = used.get_mut(point.family as usize) {
+        let mut used = vec![false; self.layout.families.len()];
+        for shape in self.layout.shapes.get(range).unwrap_or_default() {
+            if let Some(used) = used.get_mut(shape.family as usize) {
                 *used = true;
             }
         }
-        self.families.iter().zip(used).filter(|(_, used)| *used).map(|(family, _)| family)
+        self.layout.families.iter().zip(used).filter(|(_, used)| *used).map(|(family, _)| family)
+    }
+
+    pub(in crate::encode) fn layout(&self) -> &Arc<Layout> {
+        &self.layout
     }
 
     pub(in crate::encode) fn family(&self, number: u32) -> Option<&pb::Family> {
-        self.families.get(number as usize)
+        self.layout.families.get(number as usize)
+    }
+
+    pub(in crate::encode) fn family_of(&self, series: usize) -> u32 {
+        self.layout.family_of(series)
+    }
+
+    /// Puts the label references of a series in place of what `into` holds.
+    pub(in crate::encode) fn refs(&self, series: usize, into: &mut Vec<u32>) {
+        self.layout.refs(series, into);
     }
 
     pub(in crate::encode) fn symbol_count(&self) -> usize {
-        self.symbols.len()
+        self.layout.symbol_count()
     }
 
     /// A symbol's text by its position; reading has checked that it is there.
     pub(in crate::encode) fn symbol(&self, position: u32) -> &[u8] {
-        let place = self.symbols.get(position as usize).cloned().unwrap_or_default();
-        self.bytes.get(place).unwrap_or_default()
+        self.layout.symbol_at(position as usize)
     }
 
     /// Where a text stands among the symbols.
     pub(in crate::encode) fn position(&self, text: &[u8]) -> Option<u32> {
-        let all = || self.symbols.iter().map(|place| self.bytes.get(place.clone()).unwrap_or_default());
-        all().position(|symbol| symbol == text).and_then(|position| u32::try_from(position).ok())
+        let position = (0..self.symbol_count()).position(|at| self.layout.symbol_at(at) == text)?;
+        u32::try_from(position).ok()
     }
 
-    /// These series, or none where not all of them are there.
-    pub(in crate::encode) fn series(&self, range: Range<usize>) -> impl Iterator<Item = Series<'_>> {
-        let before = range.start.checked_sub(1).and_then(|before| self.points.get(before));
-        let mut start = before.map_or(0, |before| before.refs_end);
-        self.points.get(range).unwrap_or_default().iter().map(move |point| {
-            let refs = self.refs.get(start..point.refs_end).unwrap_or_default();
-            start = point.refs_end;
-            Series { refs, point: *point }
-        })
+    /// The bits of the values of these series, or none where not all of them are there.
+    pub(in crate::encode) fn values(&self, range: Range<usize>) -> &[[u8; 8]] {
+        let (values, _) = self.bytes.get(self.values.clone()).unwrap_or_default().as_chunks::<8>();
+        values.get(range).unwrap_or_default()
     }
 
-    /// The same as the generated type.
-    pub(super) fn generated(&self) -> pb::Record {
-        let text = |place: &Range<usize>| {
-            String::from_utf8_lossy(self.bytes.get(place.clone()).unwrap_or_default()).into_owned()
-        };
-        let series = self.series(0..self.points.len()).map(|Series { refs, point }| pb::Series {
-            label_refs: refs.to_vec(),
-            family: point.family,
-            value_bits: point.value_bits,
-            timestamp: point.timestamp,
-            start_timestamp: point.start_timestamp,
-        });
-        pb::Record {
-            version: self.version,
-            symbols: self.symbols.iter().map(text).collect(),
-            families: self.families.clone(),
-            series: series.collect(),
-        }
+    pub(super) fn value(&self, series: usize) -> u64 {
+        self.values(series..series + 1).first().map_or(0, |bits| u64::from_le_bytes(*bits))
+    }
+
+    /// The time of all samples, where they have no times of their own and no starts.
+    pub(in crate::encode) fn common_timestamp(&self) -> Option<i64> {
+        (self.offsets.is_empty() && self.starts.is_empty()).then_some(self.timestamp)
+    }
+
+    pub(in crate::encode) fn timestamp(&self, series: usize) -> i64 {
+        self.timestamp + self.offsets.get(series).copied().unwrap_or(0)
+    }
+
+    pub(in crate::encode) fn start_timestamp(&self, series: usize) -> i64 {
+        self.starts.get(series).copied().unwrap_or(0)
     }
 }

@@ -2,40 +2,87 @@
 //! generated decoder: what it says counts (a test compares them).
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::flat::{Flat, Point};
+use super::VERSION;
+use super::layout::{Layout, Place, Shape};
 use crate::pb::record as pb;
 
 /// The most bytes of a number.
 const LONGEST: usize = 10;
 
-/// The record, or nothing where the generated decoder must look.
-pub(super) fn read(all: Arc<[u8]>) -> Option<Flat> {
-    let mut record = Flat::of(all.clone());
-    let mut fields = Bytes { all: &all, at: 0 };
+/// Where a record's parts stand.
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) version: u32,
+    pub(super) layout: Range<usize>,
+    pub(super) values: Range<usize>,
+    pub(super) timestamp: i64,
+    pub(super) offsets: Vec<i64>,
+    pub(super) starts: Vec<i64>,
+}
+
+/// The record's parts, or nothing where the generated decoder must look.
+pub(super) fn record(all: &[u8]) -> Option<Parts> {
+    let mut parts = Parts::default();
+    let mut fields = Bytes::new(all);
     while let Some(key) = fields.key()? {
         match key {
-            Key::Number(1) => record.version = fields.small()?,
-            Key::Length(2) => {
-                let place = fields.part()?;
-                std::str::from_utf8(all.get(place.clone())?).ok()?;
-                record.symbols.push(place);
+            Key::Number(1) => {
+                parts.version = fields.small()?;
+                // What its fields mean is not known.
+                if parts.version != VERSION {
+                    return Some(parts);
+                }
             }
-            Key::Length(3) => record.families.push(family(all.get(fields.part()?)?)?),
-            Key::Length(4) => {
-                let point = series(all.get(fields.part()?)?, &mut record.refs)?;
-                record.points.push(point);
+            Key::Length(2) => parts.layout = fields.part()?,
+            // Of two lists the second goes on where the first has ended.
+            Key::Length(3) if parts.values.is_empty() => {
+                parts.values = fields.part()?;
+                if parts.values.len() % 8 != 0 {
+                    return None;
+                }
             }
+            // Protobuf writes a negative number as its two's complement, but in a zigzag where it says so.
+            Key::Number(4) => parts.timestamp = fields.number()? as i64,
+            Key::Length(5) => {
+                let zigzag = |number: u64| (number >> 1) as i64 ^ -((number & 1) as i64);
+                fields.packed(|number| parts.offsets.push(zigzag(number)))?;
+            }
+            Key::Length(6) => fields.packed(|number| parts.starts.push(number as i64))?,
             _ => return None,
         }
     }
-    Some(record)
+    Some(parts)
+}
+
+/// The layout, unchecked and without its bytes, or nothing where the generated decoder must look.
+pub(super) fn layout(all: &[u8]) -> Option<Layout> {
+    let mut layout = Layout::default();
+    let mut fields = Bytes::new(all);
+    while let Some(key) = fields.key()? {
+        match key {
+            Key::Length(1) => {
+                let place = fields.part()?;
+                std::str::from_utf8(all.get(place.clone())?).ok()?;
+                layout.symbols.push(self::place(&place)?);
+            }
+            Key::Length(2) => layout.families.push(family(all.get(fields.part()?)?)?),
+            Key::Length(3) => layout.shapes.push(series(all, fields.part()?)?),
+            _ => return None,
+        }
+    }
+    layout.symbols.shrink_to_fit();
+    layout.shapes.shrink_to_fit();
+    Some(layout)
+}
+
+fn place(range: &Range<usize>) -> Option<Place> {
+    Some(Place { start: u32::try_from(range.start).ok()?, end: u32::try_from(range.end).ok()? })
 }
 
 fn family(bytes: &[u8]) -> Option<pb::Family> {
     let mut family = pb::Family::default();
-    let mut fields = Bytes { all: bytes, at: 0 };
+    let mut fields = Bytes::new(bytes);
     while let Some(key) = fields.key()? {
         match key {
             Key::Number(1) => family.name_ref = fields.small()?,
@@ -48,43 +95,43 @@ fn family(bytes: &[u8]) -> Option<pb::Family> {
     Some(family)
 }
 
-fn series(bytes: &[u8], refs: &mut Vec<u32>) -> Option<Point> {
-    let mut point =
-        Point { refs_end: refs.len(), family: 0, value_bits: 0, timestamp: 0, start_timestamp: 0 };
-    let mut fields = Bytes { all: bytes, at: 0 };
+fn series(all: &[u8], part: Range<usize>) -> Option<Shape> {
+    let mut shape = Shape::default();
+    let mut fields = Bytes { all: all.get(..part.end)?, at: part.start };
     while let Some(key) = fields.key()? {
         match key {
-            Key::Length(1) => {
-                let mut packed = Bytes { all: bytes.get(fields.part()?)?, at: 0 };
+            // References in two pieces are not for us.
+            Key::Length(1) if shape.refs.end == 0 => {
+                let range = fields.part()?;
+                shape.refs = place(&range)?;
+                let mut packed = Bytes::new(all.get(range)?);
                 while packed.at < packed.all.len() {
-                    refs.push(packed.small()?);
+                    packed.small()?;
                 }
-                point.refs_end = refs.len();
             }
-            Key::Number(2) => point.family = fields.small()?,
-            Key::Eight(3) => point.value_bits = fields.eight()?,
-            // Protobuf writes a negative number as its two's complement.
-            Key::Number(4) => point.timestamp = fields.number()? as i64,
-            Key::Number(5) => point.start_timestamp = fields.number()? as i64,
+            Key::Number(2) => shape.family = fields.small()?,
             _ => return None,
         }
     }
-    Some(point)
+    Some(shape)
 }
 
 /// A field's number, by the form in which it is written.
 enum Key {
     Number(u64),
-    Eight(u64),
     Length(u64),
 }
 
-struct Bytes<'a> {
+pub(super) struct Bytes<'a> {
     all: &'a [u8],
     at: usize,
 }
 
-impl Bytes<'_> {
+impl<'a> Bytes<'a> {
+    pub(super) fn new(all: &'a [u8]) -> Self {
+        Bytes { all, at: 0 }
+    }
+
     /// The next field's key; an inner nothing at the end.
     fn key(&mut self) -> Option<Option<Key>> {
         if self.at == self.all.len() {
@@ -93,7 +140,6 @@ impl Bytes<'_> {
         let key = self.number()?;
         match key & 7 {
             0 => Some(Some(Key::Number(key >> 3))),
-            1 => Some(Some(Key::Eight(key >> 3))),
             2 => Some(Some(Key::Length(key >> 3))),
             _ => None,
         }
@@ -122,14 +168,19 @@ impl Bytes<'_> {
         None
     }
 
-    fn small(&mut self) -> Option<u32> {
+    /// The next number, where it has at most 32 bits.
+    pub(super) fn small(&mut self) -> Option<u32> {
         u32::try_from(self.number()?).ok()
     }
 
-    fn eight(&mut self) -> Option<u64> {
-        let bytes = self.all.get(self.at..)?.first_chunk()?;
-        self.at += 8;
-        Some(u64::from_le_bytes(*bytes))
+    /// Every number of a list.
+    fn packed(&mut self, mut each: impl FnMut(u64)) -> Option<()> {
+        let part = self.part()?;
+        let mut packed = Bytes::new(self.all.get(part)?);
+        while packed.at < packed.all.len() {
+            each(packed.number()?);
+        }
+        Some(())
     }
 
     fn part(&mut self) -> Option<Range<usize>> {

@@ -27,7 +27,7 @@ impl<'a> Symbols<'a> {
         let next = count(self.numbers.len());
         let number = *self.numbers.entry(text).or_insert(next);
         if number == next {
-            wire::text(&mut self.bytes, 2, text.as_bytes());
+            wire::text(&mut self.bytes, 1, text.as_bytes());
         }
         number
     }
@@ -55,7 +55,7 @@ impl<'a> Symbols<'a> {
         self.number("");
     }
 
-    /// The table as field 2 of a record.
+    /// The table as field 1 of a layout.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }

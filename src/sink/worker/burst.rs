@@ -4,6 +4,7 @@
 //! and is not sent a second time when its turn comes.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -11,9 +12,10 @@ use futures_util::future::join_all;
 use super::Worker;
 use super::answer::Heard;
 use super::lane::Lane;
-use super::step::{Sent, Step, read};
+use super::step::{Sent, Step};
+use crate::encode::record::Flat;
 use crate::encode::rw1::Metadata;
-use crate::queue::{Peeked, Position};
+use crate::queue::{Peeked, Position, Record};
 use crate::sink::remote_write::{self, Verdict};
 
 /// A request that was taken before its turn.
@@ -32,35 +34,47 @@ impl Worker {
     }
 
     /// Adds requests of the same tick to the first one, which is of a record of `end` samples.
-    pub(super) fn join(&self, requests: &mut Vec<(Sent, Bytes)>, end: usize, behind: Vec<Peeked>) {
+    pub(super) fn join(&mut self, requests: &mut Vec<(Sent, Bytes)>, end: usize, behind: Vec<Peeked>) {
         let Some((first, _)) = requests.first() else { return };
         if self.lane != Lane::Queue || first.metadata == Metadata::With {
             return;
         }
         let rest = Position { sample: first.range.end, ..first.at };
-        let of_first = (rest, end, first.record.clone(), first.source.clone());
-        let others = behind.into_iter().map_while(|Peeked { position, samples, record }| {
-            let source = record?;
-            Some((position, samples, read(&source).ok()?, source))
-        });
-        for (mut at, end, record, source) in std::iter::once(of_first).chain(others) {
-            while at.sample < end {
-                if requests.len() >= self.at_once() || self.ahead.contains_key(&at) {
-                    return;
-                }
-                let range = self.cuts.chunk(at, end, self.endpoint.max_samples_per_send);
-                // Metadata that is due goes once, with a request of its own; what cannot be encoded is for the
-                // step that finds it first.
-                if self.metadata(&record, &range) == Metadata::With {
-                    return;
-                }
-                let next = Position { sample: range.end, ..at };
-                let request = self.prepared(at, record.clone(), source.clone(), range, Metadata::Without);
-                let Ok(request) = request else { return };
-                requests.push(request);
-                at = next;
-            }
+        let (record, source) = (first.record.clone(), first.source.clone());
+        let mut may_go_on = self.join_record(requests, rest, end, &record, &source);
+        for Peeked { position, samples, record } in behind {
+            let Some(source) = record.filter(|_| may_go_on) else { return };
+            let Ok(record) = self.read(&source) else { return };
+            may_go_on = self.join_record(requests, position, samples, &record, &source);
         }
+    }
+
+    /// Adds the requests of one record from `at` to its `end`; says whether more may be added.
+    fn join_record(
+        &mut self,
+        requests: &mut Vec<(Sent, Bytes)>,
+        mut at: Position,
+        end: usize,
+        record: &Arc<Flat>,
+        source: &Record,
+    ) -> bool {
+        while at.sample < end {
+            if requests.len() >= self.at_once() || self.ahead.contains_key(&at) {
+                return false;
+            }
+            let range = self.cuts.chunk(at, end, self.endpoint.max_samples_per_send);
+            // Metadata that is due goes once, with a request of its own; what cannot be encoded is for the step
+            // that finds it first.
+            if self.metadata(record, &range) == Metadata::With {
+                return false;
+            }
+            let next = Position { sample: range.end, ..at };
+            let request = self.prepared(at, record.clone(), source.clone(), range, Metadata::Without);
+            let Ok(request) = request else { return false };
+            requests.push(request);
+            at = next;
+        }
+        true
     }
 
     /// Sends requests at once, and takes their answers in their order up to the first that is no yes.

@@ -130,9 +130,18 @@ impl Worker {
             Some(loaded) if loaded.lane == self.lane && loaded.number == number => Ok(loaded.record),
             _ => {
                 self.attempt = 0;
-                read(source)
+                self.read(source)
             }
         }
+    }
+
+    /// Reads a record; the error says what is wrong with it.
+    pub(super) fn read(&mut self, source: &queue::Record) -> Result<Arc<Flat>, String> {
+        let record = self.encoder.read(source.bytes.clone()).map_err(|error| error.to_string())?;
+        if record.series_count() != source.samples {
+            return Err("the record is damaged: it does not hold the samples that it should".into());
+        }
+        Ok(Arc::new(record))
     }
 
     /// Keeps a record for its next request.
@@ -149,7 +158,7 @@ impl Worker {
 
     /// A request; the error says what is wrong with its samples.
     pub(super) fn prepared(
-        &self,
+        &mut self,
         at: Position,
         record: Arc<Flat>,
         source: queue::Record,
@@ -157,7 +166,7 @@ impl Worker {
         metadata: Metadata,
     ) -> Result<(Sent, Bytes), (Box<Sent>, String)> {
         let protocol = self.dialect.protocol();
-        let body = protocol.body(&record, range.clone(), &self.external, metadata);
+        let body = protocol.body(&mut self.encoder, &record, range.clone(), metadata);
         let bytes = body.as_ref().map_or(0, Vec::len);
         let sent = Sent { at, record, source, range, protocol, metadata, bytes };
         match body {
@@ -371,13 +380,4 @@ impl Worker {
         self.tally.failure = Some(format!("{why}: {next_step}"));
         Step::Parked(delay)
     }
-}
-
-/// Reads a record; the error says what is wrong with it.
-pub(super) fn read(source: &queue::Record) -> Result<Arc<Flat>, String> {
-    let record = Flat::read(source.bytes.clone()).map_err(|error| error.to_string())?;
-    if record.series_count() != source.samples {
-        return Err("the record is damaged: it does not hold the samples that it should".into());
-    }
-    Ok(Arc::new(record))
 }

@@ -100,7 +100,7 @@ impl Seen {
 pub fn samples(bytes: &[u8]) -> Vec<(Labels, Sample)> {
     let record = record::decode(bytes).expect("a record of ours");
     let text = |reference: u32| record.symbols[reference as usize].clone();
-    let one = |series: &fleetpush::pb::record::Series| {
+    let one = |series: &record::Sample| {
         let labels = series.label_refs.chunks_exact(2).map(|pair| (text(pair[0]), text(pair[1]))).collect();
         let timestamp = series.timestamp;
         (labels, Sample { timestamp, bits: series.value_bits, start_timestamp: series.start_timestamp })

@@ -1,4 +1,4 @@
-//! The queue's own record, version 1.
+//! The queue's own record, version 2.
 
 use std::collections::HashSet;
 
@@ -30,16 +30,48 @@ pub struct Series {
 }
 
 pub fn read(bytes: &[u8]) -> Result<Record, String> {
-    let all = fields(bytes, &[1])?;
-    if all.first() != Some(&(1, Value::Varint(1))) {
-        return Err("the version is not 1".into());
-    }
-    let mut symbols = Vec::new();
-    for (number, value) in &all[1..] {
+    let mut parts = [Value::Bytes(&[]); 5];
+    let all = fields(bytes, &[1, 2, 3, 4, 5, 6])?;
+    for (expected, (number, value)) in (1..).zip(&all) {
         match number {
-            2 => symbols.push(value.text()?),
-            3 | 4 => {}
+            5 | 6 => return Err("no sample of ours has a time of its own or a start".into()),
+            1..=4 if *number == expected => parts[expected as usize] = *value,
+            1..=4 => return Err(format!("field {number} stands where field {expected} should")),
             other => return unknown("Record", *other),
+        }
+    }
+    if parts[1] != Value::Varint(2) {
+        return Err("the version is not 2".into());
+    }
+    // What is zero may be left out.
+    let timestamp = if all.len() < 4 { 0 } else { parts[4].int64()? };
+    let (values, rest) = parts[3].bytes()?.as_chunks::<8>();
+    if !rest.is_empty() {
+        return Err("a value is cut off".into());
+    }
+    let Layout { families, mut series } = layout(parts[2].bytes()?)?;
+    if values.len() != series.len() {
+        return Err(format!("there are {} values for {} series", values.len(), series.len()));
+    }
+    for (one, value) in series.iter_mut().zip(values) {
+        (one.value, one.timestamp) = (u64::from_le_bytes(*value), timestamp);
+    }
+    Ok(Record { families, series })
+}
+
+struct Layout {
+    families: Vec<Family>,
+    series: Vec<Series>,
+}
+
+fn layout(bytes: &[u8]) -> Result<Layout, String> {
+    let all = fields(bytes, &[])?;
+    let mut symbols = Vec::new();
+    for (number, value) in &all {
+        match number {
+            1 => symbols.push(value.text()?),
+            2 | 3 => {}
+            other => return unknown("Layout", *other),
         }
     }
     if symbols.first().is_none_or(|first| !first.is_empty()) {
@@ -49,15 +81,15 @@ pub fn read(bytes: &[u8]) -> Result<Record, String> {
         return Err("a symbol stands twice".into());
     }
     let of = |wanted: u32| all.iter().filter(move |(number, _)| *number == wanted).map(|(_, value)| *value);
-    let families = of(3).map(|value| family(value, &symbols)).collect::<Result<Vec<_>, _>>()?;
-    let series = of(4).map(|value| series(value, &symbols, &families)).collect::<Result<Vec<_>, _>>()?;
+    let families = of(2).map(|value| family(value, &symbols)).collect::<Result<Vec<_>, _>>()?;
+    let series = of(3).map(|value| series(value, &symbols, &families)).collect::<Result<Vec<_>, _>>()?;
     if families.iter().map(|family| &family.name).collect::<HashSet<_>>().len() != families.len() {
         return Err("a family stands twice".into());
     }
     if series.iter().map(|series| &series.labels).collect::<HashSet<_>>().len() != series.len() {
         return Err("a series stands twice".into());
     }
-    Ok(Record { families, series })
+    Ok(Layout { families, series })
 }
 
 fn symbol(symbols: &[String], at: u32) -> Result<String, String> {
@@ -78,7 +110,7 @@ fn family(value: Value<'_>, symbols: &[String]) -> Result<Family, String> {
 
 fn series(value: Value<'_>, symbols: &[String], families: &[Family]) -> Result<Series, String> {
     let mut one = Series { labels: Pairs::new(), family: 0, value: 0, timestamp: 0 };
-    for (number, value) in fields(value.bytes()?, &[1, 2, 3, 4, 5])? {
+    for (number, value) in fields(value.bytes()?, &[1, 2])? {
         match number {
             1 => {
                 let refs = value.packed()?;
@@ -90,9 +122,6 @@ fn series(value: Value<'_>, symbols: &[String], families: &[Family]) -> Result<S
                 }
             }
             2 => one.family = value.uint32()? as usize,
-            3 => one.value = value.fixed64()?,
-            4 => one.timestamp = value.int64()?,
-            5 => return Err("no series of ours has a start".into()),
             other => return unknown("Series", other),
         }
     }

@@ -251,37 +251,60 @@ fn bad_families_are_refused(#[case] body: Vec<u8>, #[case] what: &str) {
     assert!(said.contains(what), "{said}");
 }
 
-/// Version 1, `"", "__name__", "a", "h"`, one family, and a series with these parts.
-fn record_of(refs: &[u8], more: &[Vec<u8>]) -> Vec<u8> {
-    let symbols = ["", "__name__", "a", "h"].map(|symbol| t(2, symbol)).concat();
-    let series = b(4, &[b(1, &[refs.to_vec()]), more.concat()]);
-    [n(1, 1), symbols, b(3, &[n(1, 2), n(2, 2), n(3, 3)]), series].concat()
+/// A layout of `"", "__name__", "a", "h"`, one family, and a series with these parts.
+fn layout_of(refs: &[u8], more: &[Vec<u8>]) -> Vec<u8> {
+    let symbols = ["", "__name__", "a", "h"].map(|symbol| t(1, symbol)).concat();
+    let series = b(3, &[b(1, &[refs.to_vec()]), more.concat()]);
+    [symbols, b(2, &[n(1, 2), n(2, 2), n(3, 3)]), series].concat()
+}
+
+/// A record of version 2 with this layout and these parts.
+fn record_of(layout: &[u8], more: &[Vec<u8>]) -> Vec<u8> {
+    [n(1, 2), b(2, &[layout.to_vec()]), more.concat()].concat()
+}
+
+/// The values 1.5, so many times.
+fn values(count: usize) -> Vec<u8> {
+    b(3, &[1.5_f64.to_le_bytes().repeat(count)])
 }
 
 #[test]
 fn a_good_record_is_read_whole() {
-    let record = queue_record::read(&record_of(&[1, 2], &[d(3, 1.5), n(4, 9)])).unwrap();
+    let record = queue_record::read(&record_of(&layout_of(&[1, 2], &[]), &[values(1), n(4, 9)])).unwrap();
     assert_eq!((record.families[0].name.as_str(), record.families[0].help.as_str()), ("a", "h"));
     assert_eq!((record.series[0].value, record.series[0].timestamp), (1.5_f64.to_bits(), 9));
 }
 
 #[rstest]
-#[case::another_version([n(1, 2), t(2, "")].concat(), "version")]
-#[case::no_version(t(2, ""), "version")]
-#[case::no_symbols(n(1, 1), "first symbol")]
-#[case::a_symbol_twice([n(1, 1), t(2, ""), t(2, "")].concat(), "stands twice")]
-#[case::a_family_twice([n(1, 1), t(2, ""), t(2, "a"), b(3, &[n(1, 1)]), b(3, &[n(1, 1)])].concat(), "stands twice")]
-#[case::another_familys_name([record_of(&[1, 3], &[])].concat(), "stands in the family a")]
-#[case::no_such_family(record_of(&[1, 2], &[n(2, 1)]), "no family 1")]
-#[case::a_value_as_a_number(record_of(&[1, 2], &[n(3, 1)]), "a 64-bit number is")]
-#[case::a_start(record_of(&[1, 2], &[n(5, 1)]), "has a start")]
-#[case::a_reference_beyond(record_of(&[1, 9], &[]), "no symbol 9")]
-#[case::odd_references(record_of(&[1], &[]), "odd in number")]
-#[case::an_empty_value(record_of(&[1, 2, 3, 0], &[]), "is empty")]
-#[case::unsorted(record_of(&[3, 2, 1, 2], &[]), "stands before")]
-#[case::a_series_twice([record_of(&[1, 2], &[]), b(4, &[b(1, &[vec![1, 2]])])].concat(), "stands twice")]
-#[case::an_unknown_field([n(1, 1), t(2, ""), n(5, 1)].concat(), "no field 5")]
+#[case::another_version([n(1, 1), b(2, &[])].concat(), "version")]
+#[case::no_version(b(2, &[]), "stands where")]
+#[case::no_values(record_of(&layout_of(&[1, 2], &[]), &[]), "0 values for 1 series")]
+#[case::a_value_too_many(record_of(&layout_of(&[1, 2], &[]), &[values(2)]), "2 values for 1 series")]
+#[case::half_a_value(record_of(&layout_of(&[1, 2], &[]), &[b(3, &[vec![0; 9]])]), "a value is cut off")]
+#[case::values_twice(record_of(&layout_of(&[1, 2], &[]), &[values(1), values(1)]), "stands twice")]
+#[case::a_value_as_a_number(record_of(&layout_of(&[1, 2], &[]), &[n(3, 1)]), "a message or text is")]
+#[case::own_times(record_of(&layout_of(&[1, 2], &[]), &[values(1), n(4, 9), b(5, &[vec![0]])]), "a time of its own")]
+#[case::a_start(record_of(&layout_of(&[1, 2], &[]), &[values(1), n(4, 9), b(6, &[vec![1]])]), "a start")]
+#[case::an_unknown_field(record_of(&layout_of(&[1, 2], &[]), &[values(1), n(4, 9), n(7, 1)]), "no field 7")]
 fn a_bad_record_is_refused(#[case] record: Vec<u8>, #[case] what: &str) {
     let said = queue_record::read(&record).unwrap_err();
+    assert!(said.contains(what), "{said}");
+}
+
+#[rstest]
+#[case::no_symbols(vec![], "first symbol")]
+#[case::a_symbol_twice([t(1, ""), t(1, "")].concat(), "stands twice")]
+#[case::a_family_twice([t(1, ""), t(1, "a"), b(2, &[n(1, 1)]), b(2, &[n(1, 1)])].concat(), "stands twice")]
+#[case::another_familys_name(layout_of(&[1, 3], &[]), "stands in the family a")]
+#[case::no_such_family(layout_of(&[1, 2], &[n(2, 1)]), "no family 1")]
+#[case::a_value(layout_of(&[1, 2], &[d(3, 1.5)]), "no field 3")]
+#[case::a_reference_beyond(layout_of(&[1, 9], &[]), "no symbol 9")]
+#[case::odd_references(layout_of(&[1], &[]), "odd in number")]
+#[case::an_empty_value(layout_of(&[1, 2, 3, 0], &[]), "is empty")]
+#[case::unsorted(layout_of(&[3, 2, 1, 2], &[]), "stands before")]
+#[case::a_series_twice([layout_of(&[1, 2], &[]), b(3, &[b(1, &[vec![1, 2]])])].concat(), "stands twice")]
+#[case::an_unknown_field([t(1, ""), n(5, 1)].concat(), "no field 5")]
+fn a_bad_layout_is_refused(#[case] layout: Vec<u8>, #[case] what: &str) {
+    let said = queue_record::read(&record_of(&layout, &[values(1)])).unwrap_err();
     assert!(said.contains(what), "{said}");
 }

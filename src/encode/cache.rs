@@ -1,0 +1,246 @@
+//! Layouts that were met before, each with the requests that were made of it, bounded in bytes.
+//!
+//! Layouts come round: each tick of a source brings the same ones. Where they do not all fit, replacing the
+//! oldest would throw each away just before it comes again. So a layout is let in only in place of those that
+//! were last met before it was itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::record::{Layout, hash};
+use super::template::{Draft, Kind, Template};
+
+/// So many layouts are remembered by their hashes, whether they are kept or not.
+const REMEMBERED: usize = 4_096;
+
+#[derive(Debug)]
+pub(super) struct Cache {
+    known: HashMap<u64, Met>,
+    /// Counts the layouts that were met.
+    clock: u64,
+    bytes: usize,
+    limit: usize,
+}
+
+/// When a layout was met.
+#[derive(Debug, Default)]
+struct Met {
+    last: u64,
+    /// The time before that; 0: never.
+    before: u64,
+    kept: Option<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    layout: Arc<Layout>,
+    /// No two of them have a series in common.
+    templates: Vec<(Template, usize)>,
+    bytes: usize,
+}
+
+impl Cache {
+    pub(super) fn new(limit: usize) -> Cache {
+        Cache { known: HashMap::new(), clock: 0, bytes: 0, limit }
+    }
+
+    /// The layout with these bytes, where it is kept.
+    pub(super) fn layout(&mut self, bytes: &[u8]) -> Option<Arc<Layout>> {
+        self.clock += 1;
+        let met = self.known.entry(hash(bytes)).or_default();
+        (met.before, met.last) = (met.last, self.clock);
+        match &met.kept {
+            Some(kept) if kept.layout.bytes() == bytes => Some(kept.layout.clone()),
+            _ => None,
+        }
+    }
+
+    /// Keeps a layout that was just met, where there is room for it.
+    pub(super) fn admit(&mut self, layout: Arc<Layout>) {
+        self.forget();
+        let (hash, bytes) = (layout.hash(), layout.size());
+        let Some(met) = self.known.get_mut(&hash) else { return };
+        // Another one of the same hash makes room.
+        self.bytes -= met.kept.take().map_or(0, |kept| kept.bytes);
+        let before = met.before;
+        if self.make_room(bytes, before)
+            && let Some(met) = self.known.get_mut(&hash)
+        {
+            met.kept = Some(Kept { layout, templates: Vec::new(), bytes });
+            self.bytes += bytes;
+        }
+    }
+
+    /// The request of this kind that was made of a layout.
+    pub(super) fn template(&mut self, layout: &Arc<Layout>, kind: &Kind) -> Option<&mut Template> {
+        let kept = self.kept(layout)?;
+        kept.templates.iter_mut().map(|(template, _)| template).find(|template| template.kind == *kind)
+    }
+
+    /// Keeps a request in place of others that have series in common with it, where there is room.
+    pub(super) fn keep(&mut self, layout: &Arc<Layout>, kind: Kind, draft: &Draft) {
+        let Some(kept) = self.kept(layout) else { return };
+        let mut freed = 0;
+        kept.templates.retain(|(template, bytes)| {
+            let (one, other) = (&template.kind.range, &kind.range);
+            let apart = one.end <= other.start || other.end <= one.start;
+            freed += if apart { 0 } else { *bytes };
+            apart
+        });
+        kept.bytes -= freed;
+        self.bytes -= freed;
+        let before = self.known.get(&layout.hash()).map_or(0, |met| met.before);
+        let bytes = Template::size(draft);
+        if self.make_room(bytes, before)
+            && let Some(template) = Template::of(kind, draft)
+            && let Some(kept) = self.kept(layout)
+        {
+            kept.templates.push((template, bytes));
+            kept.bytes += bytes;
+            self.bytes += bytes;
+        }
+    }
+
+    fn kept(&mut self, layout: &Arc<Layout>) -> Option<&mut Kept> {
+        let kept = self.known.get_mut(&layout.hash())?.kept.as_mut()?;
+        let same = Arc::ptr_eq(&kept.layout, layout) || kept.layout.bytes() == layout.bytes();
+        same.then_some(kept)
+    }
+
+    /// Whether so many bytes fit, if need be in place of what was last met before `before`.
+    fn make_room(&mut self, bytes: usize, before: u64) -> bool {
+        let Some(mut missing) = (self.bytes + bytes).checked_sub(self.limit) else { return true };
+        let mut older: Vec<(u64, u64, usize)> = Vec::new();
+        for (hash, met) in self.known.iter().filter(|(_, met)| met.last < before) {
+            older.extend(met.kept.as_ref().map(|kept| (met.last, *hash, kept.bytes)));
+        }
+        older.sort_unstable();
+        let mut gone = Vec::new();
+        for (_, hash, bytes) in older {
+            if missing == 0 {
+                break;
+            }
+            missing = missing.saturating_sub(bytes);
+            gone.push((hash, bytes));
+        }
+        if missing > 0 {
+            return false;
+        }
+        for (hash, bytes) in gone {
+            self.known.remove(&hash);
+            self.bytes -= bytes;
+        }
+        true
+    }
+
+    /// Bounds what is remembered of layouts that are not kept.
+    fn forget(&mut self) {
+        if self.known.len() > REMEMBERED {
+            let recent = self.clock.saturating_sub(REMEMBERED as u64 / 2);
+            self.known.retain(|_, met| met.kept.is_some() || met.last > recent);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode::record::{Flat, Identity, cut};
+    use crate::sample::{
+        Batch, Family, Kind as Type, Labels, MetricName, Millis, Role, Scope, Series, Source, Value,
+    };
+
+    const REQUEST: usize = 1_000;
+
+    fn layout(name: &str) -> Arc<Layout> {
+        let family = Family {
+            name: MetricName::new(name).unwrap(),
+            kind: Type::Gauge,
+            help: "x".into(),
+            role: Role::Fleet,
+            series: vec![Series { labels: Labels::default(), value: Value::from(1.0) }],
+        };
+        let batch = Batch::new(Source::Own, Millis(1), Scope::Whole, vec![family]).unwrap();
+        let identity = Identity { job: "balena".into(), instance: "x".into() };
+        let [record] = &cut(&batch, &[], &identity, 10)[..] else { panic!("one record") };
+        Flat::read(record.bytes.clone()).unwrap().layout().clone()
+    }
+
+    fn kind(range: std::ops::Range<usize>) -> Kind {
+        Kind { is_two: false, range }
+    }
+
+    fn draft() -> Draft {
+        Draft { plain: vec![0; REQUEST], ..Draft::default() }
+    }
+
+    /// Meets a layout as the encoder does; whether its request was there.
+    fn meet(cache: &mut Cache, layout: &Arc<Layout>) -> bool {
+        if cache.layout(layout.bytes()).is_none() {
+            cache.admit(layout.clone());
+        }
+        let known = cache.template(layout, &kind(0..1)).is_some();
+        if !known {
+            cache.keep(layout, kind(0..1), &draft());
+        }
+        assert!(cache.bytes <= cache.limit);
+        let kept = cache.known.values().filter_map(|met| met.kept.as_ref());
+        assert_eq!(kept.map(|kept| kept.bytes).sum::<usize>(), cache.bytes);
+        known
+    }
+
+    /// Room for three layouts, each with its request.
+    fn cache() -> Cache {
+        Cache::new(3 * (layout("a").size() + REQUEST + size_of::<Template>()))
+    }
+
+    #[test]
+    fn of_layouts_that_come_round_and_do_not_all_fit_those_that_fit_are_kept() {
+        let all: Vec<_> = ["a", "b", "c", "d", "e"].map(layout).into();
+        let mut cache = cache();
+        for round in 0..5 {
+            let known: Vec<bool> = all.iter().map(|layout| meet(&mut cache, layout)).collect();
+            let expected = [true, true, true, false, false].map(|kept| kept && round > 0);
+            assert_eq!(known, expected, "round {round}");
+        }
+    }
+
+    #[test]
+    fn layouts_that_no_longer_come_make_room_for_those_that_do() {
+        let mut cache = cache();
+        for name in ["a", "b", "c", "a", "b", "c"] {
+            meet(&mut cache, &layout(name));
+        }
+        let new: Vec<_> = ["d", "e", "f"].map(layout).into();
+        for round in 0..4 {
+            let known: Vec<bool> = new.iter().map(|layout| meet(&mut cache, layout)).collect();
+            assert_eq!(known, [round > 1; 3], "round {round}");
+        }
+    }
+
+    #[test]
+    fn a_request_takes_the_place_of_those_with_series_in_common() {
+        let (mut cache, layout) = (cache(), layout("a"));
+        meet(&mut cache, &layout);
+        cache.keep(&layout, kind(1..3), &draft());
+        for (range, kept) in [(0..1, true), (1..3, true)] {
+            assert_eq!(cache.template(&layout, &kind(range)).is_some(), kept);
+        }
+        cache.keep(&layout, Kind { is_two: true, range: 0..2 }, &draft());
+        for range in [0..1, 1..3, 0..2] {
+            assert!(cache.template(&layout, &kind(range)).is_none());
+        }
+        assert!(cache.template(&layout, &Kind { is_two: true, range: 0..2 }).is_some());
+    }
+
+    #[test]
+    fn what_is_remembered_of_layouts_is_bounded() {
+        let mut cache = Cache::new(0);
+        let layout = layout("a");
+        for number in 0..3 * REMEMBERED as u64 {
+            assert!(cache.layout(&number.to_le_bytes()).is_none());
+            cache.admit(layout.clone());
+        }
+        assert!(cache.known.len() <= REMEMBERED + 1);
+    }
+}

@@ -1,0 +1,124 @@
+//! Records into requests, for one endpoint: layouts that come again and again are read and merged once, and
+//! memory is used again.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::cache::Cache;
+use super::record::{Flat, Layout};
+use super::rw1::Metadata;
+use super::template::{self, Draft, Kind};
+use super::{EncodeError, rw1, rw2};
+use crate::sample::Labels;
+
+/// So much memory an endpoint's layouts and templates take at most.
+const CACHE: usize = 4 << 20;
+
+/// Reads records and writes them as requests, with an endpoint's external labels.
+///
+/// What it keeps changes no byte of what it writes.
+#[derive(Debug)]
+pub struct Encoder {
+    external: Labels,
+    cache: Cache,
+    draft: Draft,
+    snappy: snap::raw::Encoder,
+    packed: Vec<u8>,
+}
+
+impl Encoder {
+    /// An encoder that adds these labels where a series lacks them.
+    pub fn new(external: Labels) -> Encoder {
+        Encoder::with_cache(external, CACHE)
+    }
+
+    /// The same with so many bytes of cache, for tests.
+    #[doc(hidden)]
+    pub fn with_cache(external: Labels, bytes: usize) -> Encoder {
+        Encoder {
+            external,
+            cache: Cache::new(bytes),
+            draft: Draft::default(),
+            snappy: snap::raw::Encoder::new(),
+            packed: Vec::new(),
+        }
+    }
+
+    /// Reads a record, as [`Flat::read`] does.
+    ///
+    /// # Errors
+    /// [`EncodeError`] where the bytes are no record of this version.
+    pub fn read(&mut self, bytes: Arc<[u8]>) -> Result<Flat, EncodeError> {
+        Flat::read_with(bytes, |bytes| match self.cache.layout(bytes) {
+            Some(known) => Ok(known),
+            None => {
+                let layout = Arc::new(Layout::read(bytes)?);
+                self.cache.admit(layout.clone());
+                Ok(layout)
+            }
+        })
+    }
+
+    /// The series of `record` in `range` as a compressed request of 1.0.
+    ///
+    /// # Errors
+    /// [`EncodeError::Snappy`] for a body of over 4 GiB.
+    pub fn one(
+        &mut self,
+        record: &Flat,
+        range: Range<usize>,
+        metadata: Metadata,
+    ) -> Result<Vec<u8>, EncodeError> {
+        self.write(record, Kind { is_two: false, range }, metadata)
+    }
+
+    /// The series of `record` in `range` as a compressed request of 2.0, each with its type and help.
+    ///
+    /// # Errors
+    /// [`EncodeError::Snappy`] for a body of over 4 GiB.
+    pub fn two(&mut self, record: &Flat, range: Range<usize>) -> Result<Vec<u8>, EncodeError> {
+        self.write(record, Kind { is_two: true, range }, Metadata::Without)
+    }
+
+    fn write(&mut self, record: &Flat, kind: Kind, metadata: Metadata) -> Result<Vec<u8>, EncodeError> {
+        let Encoder { external, cache, draft, snappy, packed } = self;
+        let range = kind.range.clone();
+        let time = template::time(record);
+        let known = time.and_then(|time| Some((time, cache.template(record.layout(), &kind)?)));
+        match known {
+            Some((time, template)) => {
+                let plain = template.filled(record.values(range.clone()), time);
+                if metadata == Metadata::Without {
+                    return pack(snappy, packed, plain);
+                }
+                draft.clear();
+                draft.plain.extend_from_slice(plain);
+            }
+            None => {
+                if kind.is_two {
+                    rw2::series(draft, record, range.clone(), external);
+                } else {
+                    rw1::series(draft, record, range.clone(), external);
+                }
+                if time.is_some() {
+                    cache.keep(record.layout(), kind, draft);
+                }
+            }
+        }
+        if metadata == Metadata::With {
+            // Behind the series, so that a template serves with it and without.
+            rw1::describe(&mut draft.plain, record, range);
+        }
+        pack(snappy, packed, &draft.plain)
+    }
+}
+
+/// Compresses into a buffer that grows to the largest request and stays.
+fn pack(snappy: &mut snap::raw::Encoder, packed: &mut Vec<u8>, plain: &[u8]) -> Result<Vec<u8>, EncodeError> {
+    let most = snap::raw::max_compress_len(plain.len());
+    if packed.len() < most {
+        packed.resize(most, 0);
+    }
+    let length = snappy.compress(plain, packed)?;
+    Ok(packed.get(..length).unwrap_or_default().to_vec())
+}

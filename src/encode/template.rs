@@ -1,0 +1,74 @@
+//! A request before compression, and the places in it that differ from tick to tick.
+
+use std::ops::Range;
+
+use super::record::Flat;
+
+/// A request as it is written, with memory that the next one uses again.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) plain: Vec<u8>,
+    /// Where each series' value stands; its timestamp's key and the timestamp follow.
+    pub(super) places: Vec<usize>,
+    /// What is put together before it can go into `plain`.
+    pub(super) more: Vec<u8>,
+}
+
+impl Draft {
+    pub(super) fn clear(&mut self) {
+        self.plain.clear();
+        self.places.clear();
+        self.more.clear();
+    }
+}
+
+/// A version of remote write, and which series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Kind {
+    pub(super) is_two: bool,
+    pub(super) range: Range<usize>,
+}
+
+/// A whole request of some layout's series, in which only values and the time are still to be set.
+#[derive(Debug)]
+pub(super) struct Template {
+    pub(super) kind: Kind,
+    plain: Vec<u8>,
+    places: Vec<u32>,
+}
+
+/// A timestamp as most are written: any from 2004 to 2109 takes so many bytes.
+pub(super) type Time = [u8; 6];
+
+/// The time of all samples of a record, where a template can take it.
+pub(super) fn time(record: &Flat) -> Option<Time> {
+    let at = u64::try_from(record.common_timestamp()?).ok()?;
+    let mut bytes = Vec::with_capacity(10);
+    super::wire::varint(&mut bytes, at);
+    bytes.try_into().ok()
+}
+
+impl Template {
+    /// A request that was written of a record with a [`time`].
+    pub(super) fn of(kind: Kind, draft: &Draft) -> Option<Template> {
+        let places: Result<Vec<u32>, _> = draft.places.iter().map(|place| u32::try_from(*place)).collect();
+        Some(Template { kind, plain: draft.plain.as_slice().into(), places: places.ok()? })
+    }
+
+    /// The request with these values and this time.
+    pub(super) fn filled(&mut self, values: &[[u8; 8]], time: Time) -> &[u8] {
+        for (place, value) in self.places.iter().zip(values) {
+            let spot = self.plain.get_mut(*place as usize..).and_then(|rest| rest.first_chunk_mut::<15>());
+            if let Some(spot) = spot {
+                spot[..8].copy_from_slice(value);
+                spot[9..].copy_from_slice(&time);
+            }
+        }
+        &self.plain
+    }
+
+    /// About how much memory it would take.
+    pub(super) fn size(draft: &Draft) -> usize {
+        size_of::<Template>() + draft.plain.len() + draft.places.len() * size_of::<u32>()
+    }
+}
