@@ -52,7 +52,7 @@ impl Exit {
             }
             Exit::Failed => "`run` without a token (as the reference exporter), or a failure at run time",
             Exit::Usage => {
-                "usage or configuration; in every other command also a missing token; a port in use"
+                "usage or configuration; in every other command also a missing token; `once` without a sink; a port in use"
             }
             Exit::Collect => "collecting failed",
             Exit::Sink => {

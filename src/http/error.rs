@@ -204,7 +204,8 @@ const CONNECTING: &[(&[&str], &str)] = &[
         "the proxy cannot be reached: check its address and port (proxy_url, or the variable HTTPS_PROXY), and that it runs",
     ),
     (
-        &["unknownissuer", "unknown issuer"],
+        // Of an authority with the name of a known one and another key, it is the signature that is bad.
+        &["unknownissuer", "unknown issuer", "badsignature"],
         "its certificate is signed by an authority that is not known here: name the authority's certificate (PEM) as \
          ca_file, or in the variable …_CA_FILE",
     ),

@@ -7,6 +7,8 @@ use tokio::net::TcpListener;
 
 use crate::hosts::api;
 use crate::program::{Program, get};
+use crate::tls::Authority;
+use crate::webtls::{Files, HASH};
 
 async fn asked(address: &str) -> (i32, String, String) {
     // No token, and a proxy that must not be used for one's own page.
@@ -97,4 +99,37 @@ async fn a_page_that_cannot_be_asked_says_so(#[case] address: &str, #[case] said
     let (code, out, err) = asked(address).await;
     assert_eq!((code, out.as_str()), (1, ""));
     assert!(err.contains(said), "{err}");
+}
+
+/// A protected page is asked with neither password nor certificate: that it wants them is the sign of life.
+#[rstest]
+#[case::tls("tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n")]
+#[case::users("basic_auth_users: {ops: HASH}\n")]
+#[case::tls_and_users(
+    "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\nbasic_auth_users: {ops: HASH}\n"
+)]
+#[case::certificates(
+    "tls_server_config: {cert_file: tls.crt, key_file: tls.key, client_ca_file: tls.crt, client_auth_type: \
+     RequireAndVerifyClientCert}\nbasic_auth_users: {ops: HASH}\n"
+)]
+#[tokio::test]
+async fn a_protected_page_is_healthy_and_nobody_else_is(#[case] web: &str) {
+    let files = Files::new();
+    files.pair("tls", &Authority::new().issue("page.example"));
+    let web = files.write("web.yml", &web.replace("HASH", HASH));
+    let address = free("127.0.0.1").await;
+    let environment =
+        [("FLEETPUSH_LISTEN_ADDRESS", address.as_str()), ("FLEETPUSH_WEB_CONFIG_FILE", web.as_str())];
+    let ask = async || {
+        let mut program = Program::start(&["healthcheck"], &environment);
+        (program.code().await, program.stdout(), program.stderr())
+    };
+    assert_eq!(ask().await.0, 1, "nobody is there yet");
+    let api = api().await;
+    let program = Program::service(&api, &environment);
+    program.logged("serving the page").await;
+    let (code, out, err) = ask().await;
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    drop(program);
+    assert_eq!(ask().await.0, 1, "it has ended");
 }

@@ -143,7 +143,12 @@ async fn a_private_authority_is_believed_where_it_is_named() {
 async fn a_private_authority_that_is_not_named_is_refused() {
     let rig = Rig::new(|_| None).await;
     let stranger = rig.files.write("stranger.crt", &Authority::new().pem);
-    refused(&rig, &json!({"tls_config": {"ca_file": stranger}}), "check ca_file for a private CA").await;
+    refused(
+        &rig,
+        &json!({"tls_config": {"ca_file": stranger}}),
+        "name the authority's certificate (PEM) as ca_file",
+    )
+    .await;
     assert_eq!(rig.front.seen().len(), 0, "nothing was said to somebody unknown");
 }
 
@@ -240,7 +245,7 @@ async fn a_proxy_that_refuses_is_named(#[case] userinfo: &str) {
     let rig = Rig::new(|_| None).await;
     let proxy = Proxy::start(rig.front.address(), Some(basic("me", "hunter2-proxy"))).await;
     let url = format!("http://{userinfo}{}", proxy.address);
-    refused(&rig, &json!({"tls_config": rig.tls, "proxy_url": url}), "check the credentials of the proxy")
+    refused(&rig, &json!({"tls_config": rig.tls, "proxy_url": url}), "give the proxy's URL its credentials")
         .await;
     assert_eq!(rig.front.seen().len(), 0);
 }
