@@ -15,7 +15,7 @@ pub mod words;
 
 use std::fmt::Display;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -25,7 +25,7 @@ use crate::sample::{Family, Millis, Text};
 use failing::{Failing, Runs};
 use metrics::Metrics;
 pub use queue::Backlog;
-use status::{Delivery, SinkState, SourceStatus, Status};
+use status::{Delivery, SinkState, Status};
 
 /// What kind of sink one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

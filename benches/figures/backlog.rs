@@ -12,19 +12,23 @@ use fleetpush::queue::{Appended, Queue};
 use super::peer::{Peer, TOKEN};
 use super::{Row, cpu, enqueue, runtime, shapes};
 
-/// A cycle each minute for ten days.
-const CYCLES: usize = 14_400;
-const FLEETS: usize = 72;
-/// So many cycles in one transaction: how it was filled is not what is measured.
-const AT_ONCE: usize = 100;
+/// A cycle each minute for ten days of a thousand series, which make a request each, and for one day of ten
+/// thousand, of whose requests several go at once. Cycles and fleets.
+const SHAPES: [(usize, usize); 2] = [(14_400, 72), (1_440, 720)];
 const SIZE: u64 = 4 << 30;
 const AGE: Duration = Duration::from_secs(30 * 86_400);
 
-/// What draining the backlog takes.
+/// What draining the backlogs takes.
 pub fn rows(binary: &Path) -> Vec<Row> {
+    SHAPES.into_iter().flat_map(|(cycles, fleets)| drained(binary, cycles, fleets)).collect()
+}
+
+fn drained(binary: &Path, cycles: usize, fleets: usize) -> Vec<Row> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let this = std::env::current_exe().expect("the path of this program");
-    let status = Command::new(this).arg("fill").arg(folder.path()).stdin(Stdio::null()).status();
+    let mut fill = Command::new(this);
+    fill.arg("fill").arg(folder.path()).args([cycles.to_string(), fleets.to_string()]);
+    let status = fill.stdin(Stdio::null()).status();
     assert!(status.expect("this program starts again").success());
     let (api, mut receiver) = (Peer::api(1, 1, Duration::ZERO), Peer::receiver());
     let before = cpu::children();
@@ -54,8 +58,9 @@ pub fn rows(binary: &Path) -> Vec<Row> {
     assert!(status.success(), "once: {status}");
     let (took, used) = (started.elapsed(), cpu::children() - before);
     let samples = receiver.taken().samples as f64;
-    assert!(samples >= (CYCLES * FLEETS * shapes::SERIES_A_FLEET) as f64, "{samples} samples arrived");
-    let what = format!("drain {:.1} million samples in {CYCLES} records", samples / 1e6);
+    let series = fleets * shapes::SERIES_A_FLEET;
+    assert!(samples >= (cycles * series) as f64, "{samples} samples arrived");
+    let what = format!("drain {:.1} million samples, {cycles} cycles of {series} series", samples / 1e6);
     vec![
         Row::new(format!("{what}, samples a second"), format!("{:.0}", samples / took.as_secs_f64()), ""),
         Row::new(
@@ -67,20 +72,18 @@ pub fn rows(binary: &Path) -> Vec<Row> {
     ]
 }
 
-/// Fills the queue in a folder, for the endpoint that the variables name.
+/// Fills the queue in a folder, for the endpoint that the variables name: the folder, cycles, fleets.
 pub fn fill(arguments: &[String]) {
-    let batch = shapes::fleets(FLEETS);
+    let number = |position: usize| arguments[position].parse::<usize>().expect("a number");
+    let (cycles, batch) = (number(1), shapes::fleets(number(2)));
     let queue = Queue::open(arguments[0].clone().into(), SIZE, AGE).expect("an empty folder can be used");
     let runtime = runtime();
     runtime.block_on(queue.register("env")).expect("the store is open");
     // The last one lies a minute in the past.
-    let start = -60 * CYCLES as i64;
+    let start = -60 * cycles as i64;
     let mut known = Cutter::default();
-    for first in (0..CYCLES).step_by(AT_ONCE) {
-        let cycles = first..CYCLES.min(first + AT_ONCE);
-        let mut entries = cycles.map(|number| enqueue::entry(&batch, &mut known, start + 60 * number as i64));
-        let mut all = entries.next().expect("a cycle");
-        all.records.extend(entries.flat_map(|entry| entry.records));
-        assert_eq!(runtime.block_on(queue.append(all)), Appended::default(), "the queue has room");
+    for number in 0..cycles {
+        let entry = enqueue::entry(&batch, &mut known, start + 60 * number as i64);
+        assert_eq!(runtime.block_on(queue.append(entry)), Appended::default(), "the queue has room");
     }
 }

@@ -122,7 +122,7 @@ fn refused(status: u16) -> &'static str {
              fleets, and have the API's host allowed there"
         }
         407 => {
-            "give the proxy's URL its credentials, as http://user:password@proxy:3128 (proxy_url, or the variable HTTPS_PROXY)"
+            "give the URL of the proxy its credentials, as http://user:password@proxy:3128 (proxy_url, or the variable HTTPS_PROXY)"
         }
         _ => "check that url names a balena API",
     }

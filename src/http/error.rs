@@ -193,7 +193,7 @@ fn alerted(text: &str) -> Option<&'static str> {
 const CONNECTING: &[(&[&str], &str)] = &[
     (
         &["proxy authorization required"],
-        "give the proxy's URL its credentials, as http://user:password@proxy:3128 (proxy_url, or the variable HTTPS_PROXY)",
+        "give the URL of the proxy its credentials, as http://user:password@proxy:3128 (proxy_url, or the variable HTTPS_PROXY)",
     ),
     (
         &["unsuccessful tunnel", "tunnel error: unsuccessful"],
@@ -206,7 +206,7 @@ const CONNECTING: &[(&[&str], &str)] = &[
     (
         // Of an authority with the name of a known one and another key, it is the signature that is bad.
         &["unknownissuer", "unknown issuer", "badsignature"],
-        "its certificate is signed by an authority that is not known here: name the authority's certificate (PEM) as \
+        "its certificate is signed by an authority that is not known here: name the certificate of that authority (PEM) as \
          ca_file, or in the variable …_CA_FILE",
     ),
     (
@@ -220,7 +220,10 @@ const CONNECTING: &[(&[&str], &str)] = &[
     (&["certificate"], "check its certificate, ca_file for a private CA, and this machine's clock"),
     (&["tls", "handshake", "corrupt message"], "check whether the URL should begin with http:// or https://"),
     (&["dns", "lookup", "name or service"], "check the host name in the URL, and this machine's DNS"),
-    (&["refused"], "check the port in the URL (or the proxy's, where one is set), and that the server runs"),
+    (
+        &["refused"],
+        "check the port in the URL (or that of the proxy, where one is set), and that the server runs",
+    ),
 ];
 
 fn connecting(text: &str) -> &'static str {

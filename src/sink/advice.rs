@@ -61,7 +61,9 @@ pub fn after_answer(answered: Answered<'_>) -> String {
             "check the URL's path: /api/v1/push for Mimir (Grafana Cloud: /api/prom/push), /api/v1/write for \
              VictoriaMetrics and for Prometheus with --web.enable-remote-write-receiver, /api/v1/receive for Thanos"
         }
-        407 => "check the proxy's credentials: they stand in its URL, as http://user:password@proxy:3128",
+        407 => {
+            "check the credentials of the proxy: they stand in its URL, as http://user:password@proxy:3128"
+        }
         408 | 425 | 429 => "the receiver is busy: nothing needs to be done, unless it stays so",
         410 => "this endpoint is gone for good: ask the receiver's operator for the new URL",
         413 => {

@@ -155,6 +155,12 @@ fn every_block_of_yaml_is_taken_by_the_program_that_it_is_for() {
                 assert!(!said.contains("level=warn"), "{place}: {said}");
             }
             "prometheus.yml" => {
+                // The rules lie beside it in the folder that the pages name.
+                let rules = files.folder.path().join("fleetpush");
+                fs::create_dir(&rules).expect("a folder of ours");
+                for name in ["recording.yaml", "alerts.yaml"] {
+                    fs::copy(root().join("deploy/prometheus").join(name), rules.join(name)).expect(name);
+                }
                 fs::write(&path, &block.text).expect("a file of ours");
                 for suite in Suite::ALL {
                     let out = Command::new(suite.program("promtool"))

@@ -223,7 +223,7 @@ async fn a_proxy_is_named_where_it_is_the_one_that_fails() {
 #[case::prometheus_path(404, "", "Prometheus with --web.enable-remote-write-receiver")]
 #[case::thanos_path(404, "", "/api/v1/receive for Thanos")]
 #[case::method(405, "", "/api/v1/write for VictoriaMetrics")]
-#[case::proxy(407, "", "the proxy's credentials")]
+#[case::proxy(407, "", "the credentials of the proxy")]
 #[case::gone(410, "", "ask the receiver's operator for the new URL")]
 #[case::too_large(413, "", "raise its limit, or lower queue_config.max_samples_per_send")]
 #[case::out_of_order(400, "out of order sample", "out_of_order_time_window")]

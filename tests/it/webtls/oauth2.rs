@@ -291,7 +291,7 @@ async fn what_the_token_endpoint_refuses_has_a_next_step(
 
 #[rstest]
 #[case::nobody_there(json!({"token_url": "https://localhost:1/token"}), "was not reached: no connection")]
-#[case::somebody_unknown(json!({"tls_config": {}}), "name the authority's certificate (PEM) as ca_file")]
+#[case::somebody_unknown(json!({"tls_config": {}}), "name the certificate of that authority (PEM) as ca_file")]
 #[tokio::test]
 async fn a_token_endpoint_that_is_not_reached_is_named(#[case] keys: Value, #[case] says: &str) {
     let login = Login::new(|_| {}).await;

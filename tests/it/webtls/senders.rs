@@ -146,7 +146,7 @@ async fn a_private_authority_that_is_not_named_is_refused() {
     refused(
         &rig,
         &json!({"tls_config": {"ca_file": stranger}}),
-        "name the authority's certificate (PEM) as ca_file",
+        "name the certificate of that authority (PEM) as ca_file",
     )
     .await;
     assert_eq!(rig.front.seen().len(), 0, "nothing was said to somebody unknown");
@@ -245,8 +245,12 @@ async fn a_proxy_that_refuses_is_named(#[case] userinfo: &str) {
     let rig = Rig::new(|_| None).await;
     let proxy = Proxy::start(rig.front.address(), Some(basic("me", "hunter2-proxy"))).await;
     let url = format!("http://{userinfo}{}", proxy.address);
-    refused(&rig, &json!({"tls_config": rig.tls, "proxy_url": url}), "give the proxy's URL its credentials")
-        .await;
+    refused(
+        &rig,
+        &json!({"tls_config": rig.tls, "proxy_url": url}),
+        "give the URL of the proxy its credentials",
+    )
+    .await;
     assert_eq!(rig.front.seen().len(), 0);
 }
 
