@@ -165,7 +165,12 @@ impl Writer {
         wire::number(out, 1, i64::from(VERSION));
         wire::text(out, 2, &piece.layout);
         wire::length(out, 3, 8 * piece.samples);
-        out.extend(values.take(piece.samples).flat_map(u64::to_le_bytes));
+        let start = out.len();
+        out.resize(start + 8 * piece.samples, 0);
+        let (places, _) = out[start..].as_chunks_mut();
+        for (place, value) in places.iter_mut().zip(values) {
+            *place = value.to_le_bytes();
+        }
         wire::number(out, 4, at);
         Record { samples: piece.samples, bytes: out.as_slice().into(), oldest_ms: at }
     }
