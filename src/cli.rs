@@ -82,7 +82,9 @@ pub fn main() -> ExitCode {
         Ok(environment) => environment,
         Err(error) => return fail(Exit::Usage, error).into(),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // One thread for every task: nothing here computes for long, disk and large pages have threads of their own, and
+    // an allocator's arena for each further one would keep what a cycle of many fleets has used.
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Failed, format_args!("the runtime does not start: {error}")).into(),
     };

@@ -118,5 +118,5 @@ fn page(rows: &[Row], commit: &str) {
 
 /// A runtime as the program has it.
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
 }

@@ -157,11 +157,15 @@ impl<'a> Builder<'a> {
 #[derive(Default)]
 pub(super) struct Writer(Vec<u8>);
 
+/// Keys, lengths, version and time of a record take fewer bytes.
+const AROUND: usize = 64;
+
 impl Writer {
     /// A record of these series, with as many values as there are.
     pub(super) fn record(&mut self, piece: &Piece, values: impl Iterator<Item = u64>, at: i64) -> Record {
         let out = &mut self.0;
         out.clear();
+        out.reserve(piece.layout.len() + 8 * piece.samples + AROUND);
         wire::number(out, 1, i64::from(VERSION));
         wire::text(out, 2, &piece.layout);
         wire::length(out, 3, 8 * piece.samples);
