@@ -103,7 +103,7 @@ async fn a_private_ca_is_believed_where_it_is_named_and_otherwise_asked_for(
 
     let stranger = files.write("stranger.pem", &Authority::new().pem);
     let doubtful = Program::service(&api, &[("PUSHGATEWAY_URL", &url), ("PUSHGATEWAY_CA_FILE", &stranger)]);
-    doubtful.logged("ca_file for a private CA").await;
+    doubtful.logged("(PEM) as ca_file").await;
     let plain = Program::service(&api, &[("PUSHGATEWAY_URL", gateway.url())]);
     plain.logged("write https:// in url").await;
 }
