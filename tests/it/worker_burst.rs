@@ -33,6 +33,9 @@ struct Came {
     metadata: usize,
 }
 
+/// An answer to 2.0 that says nothing of what was written: nothing was.
+const SILENT: u16 = 299;
+
 /// What the receiver is told to do, by the number of a request's first fleet; once each.
 type Answers = BTreeMap<usize, u16>;
 
@@ -119,7 +122,7 @@ async fn write(State(receiver): State<Arc<Receiver>>, headers: HeaderMap, body: 
         status = receiver.answers.lock().unwrap().remove(&first).unwrap_or(204);
     }
     let status = StatusCode::from_u16(status).unwrap();
-    if !is_two || !status.is_success() {
+    if !is_two || !status.is_success() || status.as_u16() == SILENT {
         return status.into_response();
     }
     let written = [
@@ -237,6 +240,19 @@ async fn several_noes_are_dealt_with_in_the_queues_order() {
     // A no behind the first one is forgotten, and its request goes again in its turn.
     assert_eq!((times[&(2, 2)], times[&(6, 2)]), (2, 2), "{times:?}");
     assert_eq!(rig.refused().len(), 0, "each no was said once");
+    drop(running);
+}
+
+#[tokio::test]
+async fn a_yes_that_was_none_is_not_taken_for_one_after_the_version_has_changed() {
+    // Behind one address there may be receivers of two releases.
+    let receiver = Receiver::answering(&[(0, 415), (2, SILENT), (4, SILENT)]).await;
+    let rig = rig(&receiver, 4);
+    rig.append_many(now(), 8);
+    let running = rig.spawn();
+    rig.nothing_waits().await;
+    let expected = BTreeMap::from([((0, 2), 2), ((2, 2), 2), ((4, 2), 2), ((6, 2), 1)]);
+    assert_eq!(receiver.times(), expected, "what says nothing of what was written goes again as 1.0");
     drop(running);
 }
 

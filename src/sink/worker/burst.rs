@@ -16,7 +16,7 @@ use super::step::{Sent, Step};
 use crate::encode::record::Flat;
 use crate::encode::rw1::Metadata;
 use crate::queue::{Peeked, Position, Record};
-use crate::sink::remote_write::{self, Verdict};
+use crate::sink::remote_write::{self, Asked, Verdict};
 
 /// A request that was taken before its turn.
 #[derive(Debug)]
@@ -114,7 +114,8 @@ impl Worker {
 
     /// Remembers a request that was taken, though one before it was not.
     fn remember(&mut self, sent: Sent, heard: Heard) {
-        let asked = self.dialect.asked(sent.range.len());
+        // As it was sent: an answer before it may have changed the version that is spoken.
+        let asked = Asked { protocol: sent.protocol, ..self.dialect.asked(sent.range.len()) };
         if remote_write::judge(&asked, &heard.reply()) == Verdict::Delivered {
             self.ahead.insert(sent.at, Taken { sent, heard });
         }
