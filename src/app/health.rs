@@ -52,6 +52,17 @@ pub enum HealthError {
     },
 }
 
+impl HealthError {
+    /// What to do, where the text does not say it.
+    pub fn next_step(&self) -> Option<&'static str> {
+        match self {
+            HealthError::Silent { .. } => Some("look whether the service runs, with this listen address"),
+            HealthError::Ill { .. } => Some("look what else listens there, and at the log of the service"),
+            HealthError::Off | HealthError::AnyPort(_) | HealthError::File(_) => None,
+        }
+    }
+}
+
 /// Asks the page that a configuration describes; gives back where it was asked.
 ///
 /// # Errors

@@ -178,7 +178,10 @@ pub(super) async fn fleets(config: &Config, look: Look) -> Exit {
 pub(super) async fn healthcheck(config: &Config) -> Exit {
     match app::healthcheck(&config.web).await {
         Ok(url) => answer(format_args!("healthy: {url}"), Exit::Delivered),
-        Err(error) => fail(Exit::Failed, chain(error)),
+        Err(error) => {
+            let step = error.next_step().map(|step| format!("; {step}")).unwrap_or_default();
+            fail(Exit::Failed, format_args!("{}{step}", chain(error)))
+        }
     }
 }
 

@@ -63,6 +63,7 @@ async fn nobody_there_is_ill_health() {
     assert_eq!((code, out.as_str(), err.lines().count()), (1, "", 1), "{err}");
     assert!(err.starts_with(&format!("fleetpush: no answer from http://{address}/-/healthy: ")), "{err}");
     assert!(err.contains("Connection refused"), "{err}");
+    assert!(err.ends_with("; look whether the service runs, with this listen address\n"), "{err}");
 }
 
 #[tokio::test]
@@ -73,7 +74,12 @@ async fn somebody_else_there_is_ill_health() {
     let address = server.address().to_string();
     let (code, _, err) = asked(&address).await;
     assert_eq!(code, 1);
-    assert_eq!(err, format!("fleetpush: http://{address}/-/healthy answered 503: on fire\n"));
+    assert_eq!(
+        err,
+        format!(
+            "fleetpush: http://{address}/-/healthy answered 503: on fire; look what else listens there, and at the log of the service\n"
+        )
+    );
 }
 
 #[tokio::test]
