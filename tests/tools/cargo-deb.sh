@@ -4,18 +4,12 @@
 #   tests/tools/cargo-deb.sh [FOLDER]      (default: target/test-tools)
 set -euo pipefail
 
+readonly tool=cargo-deb
 readonly version=3.8.0
 
-fail() {
-  echo "test tools: cargo-deb: $*" >&2
-  exit 1
-}
-
-folder=${1:-target/test-tools}/cargo-deb
-mkdir -p "$folder" || fail "$folder cannot be created; make it writable or name another folder as the first argument"
-folder=$(realpath "$folder")
-exec 9>"$folder/.lock"
-flock 9
+# shellcheck source=tests/tool.sh
+source "$(dirname "$(realpath "$0")")/../tool.sh"
+enter "$@"
 
 stamp="$version $(rustc --version)"
 [[ ! -f $folder/.stamp || $(<"$folder/.stamp") != "$stamp" || ! -x $folder/bin/cargo-deb ]] || exit 0

@@ -4,18 +4,12 @@
 #   tests/tools/compose-schema.sh [FOLDER]      (default: target/test-tools)
 set -euo pipefail
 
+readonly tool=compose-schema
 readonly version=0.39.0
 
-fail() {
-  echo "test tools: compose-schema: $*" >&2
-  exit 1
-}
-
-folder=${1:-target/test-tools}/compose-schema
-mkdir -p "$folder" || fail "$folder cannot be created; make it writable or name another folder as the first argument"
-folder=$(realpath "$folder")
-exec 9>"$folder/.lock"
-flock 9
+# shellcheck source=tests/tool.sh
+source "$(dirname "$(realpath "$0")")/../tool.sh"
+enter "$@"
 
 # A virtual environment holds its own path: where it was moved it is made again.
 stamp="$version $folder $(python3 --version)"

@@ -6,25 +6,20 @@
 #   tests/tools/image-base.sh [FOLDER]      (default: target/test-tools; the root is FOLDER/image-base/root)
 set -euo pipefail
 
+readonly tool=image-base
 readonly release=trixie
 readonly packages=(base-files ca-certificates libc6 libgcc-s1)
 
 # shellcheck source=tests/debian.sh
 source "$(dirname "$(realpath "$0")")/../debian.sh"
-fail() {
-  echo "test tools: image-base: $*" >&2
-  exit 1
-}
+# shellcheck source=tests/tool.sh
+source "$(dirname "$(realpath "$0")")/../tool.sh"
 
 script=$(realpath "$0")
-folder=${1:-target/test-tools}/image-base
-for tool in apt-get dpkg flock; do
-  command -v "$tool" >/dev/null || fail "$tool is missing; run this on Debian or in a Debian container"
+for needed in apt-get dpkg flock; do
+  command -v "$needed" >/dev/null || fail "$needed is missing; run this on Debian or in a Debian container"
 done
-mkdir -p "$folder" || fail "$folder cannot be created; make it writable or name another folder as the first argument"
-folder=$(realpath "$folder")
-exec 9>"$folder/.lock"
-flock 9
+enter "$@"
 
 stamp="$(cat "$script" "$(dirname "$script")/../debian.sh" | cksum) $(dpkg --print-architecture)"
 [[ ! -f $folder/.stamp || $(<"$folder/.stamp") != "$stamp" ]] || exit 0
