@@ -40,6 +40,8 @@ pub struct Options {
     pub max_series: Option<usize>,
     /// Cortex: a series of more labels, its name included, is not taken.
     pub max_labels: Option<usize>,
+    /// Takes samples in any order, as within an out-of-order window. VictoriaMetrics always does.
+    pub out_of_order: bool,
     /// Waited before each answer.
     pub latency: Duration,
     /// So many requests, deliveries and samples of a series are kept.
@@ -54,6 +56,7 @@ impl Default for Options {
             max_samples: None,
             max_series: None,
             max_labels: None,
+            out_of_order: false,
             latency: Duration::ZERO,
             keep: 100_000,
         }

@@ -170,7 +170,7 @@ fn take(
         }
     }
     for series in &good {
-        store.store(&series.labels, &series.samples, personality == VictoriaMetrics);
+        store.store(&series.labels, &series.samples, options.out_of_order || personality == VictoriaMetrics);
     }
     let written = good.iter().map(|series| series.samples.len()).sum();
     match refused {
@@ -207,6 +207,7 @@ fn judge(options: &Options, version: Version, store: &Store, series: &Series) ->
         match store.conflict(&series.labels, sample) {
             None => {}
             Some(Conflict::Duplicate) => return refuse("duplicate sample for timestamp"),
+            Some(Conflict::OutOfOrder | Conflict::OutOfBounds) if options.out_of_order => {}
             Some(Conflict::OutOfOrder) => return refuse("out of order sample"),
             Some(Conflict::OutOfBounds) => return refuse("out of bounds"),
         }
