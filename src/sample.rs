@@ -8,7 +8,7 @@ mod labels;
 mod series_set;
 mod value;
 
-pub use batch::{Batch, BatchError, ClockTrust, Family, Kind, Role, Scope, Series, Source};
+pub use batch::{Batch, BatchError, ClockTrust, Exemplar, Family, Kind, Own, Role, Scope, Series, Source};
 pub use labels::{Label, LabelError, LabelName, Labels, METRIC_NAME, MetricName};
 pub use series_set::{Advance, Ended, SeriesId, SeriesSet};
 pub use value::{Millis, Value};

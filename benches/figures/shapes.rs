@@ -83,6 +83,7 @@ fn devices_with(count: usize, tick: u64, mut uuid: impl FnMut(usize) -> String) 
             ("device_uuid", uuid(number)),
         ]),
         value: Value::from(f64::from(u8::from(random.u8(..10) > 0))),
+        own: None,
     });
     let family = Family {
         name: MetricName::new("balena_device_online").expect("a name"),
@@ -90,6 +91,8 @@ fn devices_with(count: usize, tick: u64, mut uuid: impl FnMut(usize) -> String) 
         help: "Whether the device is online".into(),
         role: Role::Fleet,
         series: series.collect(),
+        of: None,
+        unit: "".into(),
     };
     Batch::new(Source::Account("balena".into()), Clock::SYSTEM.now(), Scope::Whole, vec![family])
         .expect("no two devices are equal")

@@ -52,7 +52,7 @@ impl Door {
     ) -> Entry {
         match batch.source() {
             Source::Own if self.distrusted => return Entry::Distrusted,
-            Source::Own => {}
+            Source::Own | Source::Target { .. } => {}
             Source::Account(_) => self.distrusted = batch.clock() == ClockTrust::Skewed,
         }
         if self.distrusted {
@@ -100,6 +100,7 @@ pub(super) fn key(source: &Source) -> String {
     match source {
         Source::Own => "own".to_owned(),
         Source::Account(name) => format!("account/{name}"),
+        Source::Target { .. } => "relay".to_owned(),
     }
 }
 
@@ -151,6 +152,7 @@ mod tests {
         let series = fleets.iter().map(|name| Series {
             labels: Labels::new([(label(), (*name).into())]).unwrap(),
             value: Value::from(1.0),
+            own: None,
         });
         let family = Family {
             name: MetricName::new("balena_devices_online").unwrap(),
@@ -158,6 +160,8 @@ mod tests {
             help: "x".into(),
             role: Role::Fleet,
             series: series.collect(),
+            of: None,
+            unit: "".into(),
         };
         Batch::new(Source::Account("a".into()), Millis(at), Scope::Whole, vec![family]).unwrap()
     }

@@ -33,7 +33,9 @@ mod tests {
             kind: Kind::Gauge,
             help: "x".into(),
             role,
-            series: vec![Series { labels: Labels::default(), value: Value::from(value) }],
+            series: vec![Series { labels: Labels::default(), value: Value::from(value), own: None }],
+            of: None,
+            unit: "".into(),
         }
     }
 

@@ -92,6 +92,9 @@ async fn cycle(
                 Source::Account(_) => {
                     format!("pushgateway {name}: the counts did not arrive: {}", error.explained())
                 }
+                Source::Target { .. } => {
+                    format!("pushgateway {name}: {source} did not arrive: {}", error.explained())
+                }
             })
         });
     }

@@ -365,7 +365,7 @@ impl Shared {
 /// Whether a configuration still has a source.
 fn has(config: &Config, source: &Source) -> bool {
     match source {
-        Source::Own => true,
+        Source::Own | Source::Target { .. } => true,
         Source::Account(name) => config.accounts.iter().any(|account| account.name == *name),
     }
 }

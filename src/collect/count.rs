@@ -224,16 +224,36 @@ pub(super) fn state_families(state: State) -> Vec<Family> {
 }
 
 fn of_fleets(name: &str, help: &str, series: Vec<Series>) -> Family {
-    Family { name: metric(name), kind: Kind::Gauge, help: help.into(), role: Role::Fleet, series }
+    Family {
+        name: metric(name),
+        kind: Kind::Gauge,
+        help: help.into(),
+        role: Role::Fleet,
+        series,
+        of: None,
+        unit: "".into(),
+    }
 }
 
 fn of_state(name: &str, help: &str, value: f64) -> Family {
-    let series = vec![Series { labels: Labels::default(), value: Value::from(value) }];
-    Family { name: metric(name), kind: Kind::Gauge, help: help.into(), role: Role::State, series }
+    let series = vec![Series { labels: Labels::default(), value: Value::from(value), own: None }];
+    Family {
+        name: metric(name),
+        kind: Kind::Gauge,
+        help: help.into(),
+        role: Role::State,
+        series,
+        of: None,
+        unit: "".into(),
+    }
 }
 
 fn one(pairs: Vec<(LabelName, Text)>, value: f64) -> Series {
-    Series { labels: Labels::new(pairs).expect("our own label names differ"), value: Value::from(value) }
+    Series {
+        labels: Labels::new(pairs).expect("our own label names differ"),
+        value: Value::from(value),
+        own: None,
+    }
 }
 
 fn metric(name: &str) -> MetricName {

@@ -158,7 +158,9 @@ mod tests {
             kind: Type::Gauge,
             help: "x".into(),
             role: Role::Fleet,
-            series: vec![Series { labels: Labels::default(), value: Value::from(1.0) }],
+            series: vec![Series { labels: Labels::default(), value: Value::from(1.0), own: None }],
+            of: None,
+            unit: "".into(),
         };
         let batch = Batch::new(Source::Own, Millis(1), Scope::Whole, vec![family]).unwrap();
         let identity = Identity { job: "balena".into(), instance: "x".into() };

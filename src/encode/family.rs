@@ -19,8 +19,8 @@ pub fn body<'a>(families: impl IntoIterator<Item = &'a Family>) -> Vec<u8> {
 fn message(family: &Family) -> pb::MetricFamily {
     let kind = match family.kind {
         Kind::Counter => pb::MetricType::Counter,
-        Kind::Gauge | Kind::Info => pb::MetricType::Gauge,
-        Kind::Unknown => pb::MetricType::Untyped,
+        Kind::Gauge | Kind::Info | Kind::StateSet => pb::MetricType::Gauge,
+        Kind::Unknown | Kind::Histogram | Kind::GaugeHistogram | Kind::Summary => pb::MetricType::Untyped,
     };
     pb::MetricFamily {
         name: Some(family.name.to_string()),

@@ -16,7 +16,9 @@ pub fn page(batches: &[&Batch]) -> String {
             Kind::Counter => ("counter", name.strip_suffix("_total").unwrap_or(name)),
             Kind::Info => ("info", name.strip_suffix("_info").unwrap_or(name)),
             Kind::Gauge => ("gauge", name),
-            Kind::Unknown => ("unknown", name),
+            Kind::StateSet => ("stateset", name),
+            // Their parts are families of their own here, and none of them is the whole.
+            Kind::Unknown | Kind::Histogram | Kind::GaugeHistogram | Kind::Summary => ("unknown", name),
         };
         put(&mut out, format_args!("# TYPE {bare} {kind}\n# HELP {bare} "));
         escape(&mut out, &family.help, Quotes::Escaped);

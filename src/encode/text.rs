@@ -14,8 +14,9 @@ pub fn page(batches: &[&Batch]) -> String {
     for (name, (family, series)) in by_name(batches) {
         let kind = match family.kind {
             Kind::Counter => "counter",
-            Kind::Gauge | Kind::Info => "gauge",
-            Kind::Unknown => "untyped",
+            Kind::Gauge | Kind::Info | Kind::StateSet => "gauge",
+            // Their parts are families of their own here, and none of them is the whole.
+            Kind::Unknown | Kind::Histogram | Kind::GaugeHistogram | Kind::Summary => "untyped",
         };
         out.push_str("# HELP ");
         out.push_str(name);

@@ -146,9 +146,19 @@ mod tests {
     use crate::sample::{Family, Kind, LabelName, MetricName, Role, Series, Value};
 
     fn family(name: &str, role: Role, series: Vec<(Labels, f64)>) -> Family {
-        let series =
-            series.into_iter().map(|(labels, value)| Series { labels, value: Value::from(value) }).collect();
-        Family { name: MetricName::new(name).unwrap(), kind: Kind::Gauge, help: "x".into(), role, series }
+        let series = series
+            .into_iter()
+            .map(|(labels, value)| Series { labels, value: Value::from(value), own: None })
+            .collect();
+        Family {
+            name: MetricName::new(name).unwrap(),
+            kind: Kind::Gauge,
+            help: "x".into(),
+            role,
+            series,
+            of: None,
+            unit: "".into(),
+        }
     }
 
     fn latest(at: i64, scope: Scope, fleets: &[(&str, f64)], up: f64) -> Latest {

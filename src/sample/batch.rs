@@ -11,6 +11,13 @@ use super::{Labels, MetricName, Millis, SeriesId, Text, Value};
 pub enum Source {
     /// A balena account, by its configured name.
     Account(Text),
+    /// A relayed page, by the labels that its `up` carries.
+    Target {
+        /// The label `job`.
+        job: Text,
+        /// The label `instance`.
+        instance: Text,
+    },
     /// The program's own metrics.
     Own,
 }
@@ -19,6 +26,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Account(name) => f.write_str(name),
+            Source::Target { job, instance } => write!(f, "{job}/{instance}"),
             Source::Own => f.write_str("fleetpush"),
         }
     }
@@ -33,8 +41,16 @@ pub enum Kind {
     Counter = 1,
     /// Goes up and down.
     Gauge = 2,
+    /// Counts of what was observed, by cumulative buckets: `_bucket` with `le`, `_sum`, `_count`.
+    Histogram = 3,
+    /// A histogram whose counts may fall: `_bucket`, `_gsum`, `_gcount`.
+    GaugeHistogram = 4,
+    /// Quantiles of what was observed: with `quantile`, `_sum`, `_count`.
+    Summary = 5,
     /// Labels about something, with the value 1.
     Info = 6,
+    /// One series for each state, of which each is 0 or 1.
+    StateSet = 7,
 }
 
 impl Kind {
@@ -43,7 +59,11 @@ impl Kind {
         match number {
             1 => Kind::Counter,
             2 => Kind::Gauge,
+            3 => Kind::Histogram,
+            4 => Kind::GaugeHistogram,
+            5 => Kind::Summary,
             6 => Kind::Info,
+            7 => Kind::StateSet,
             _ => Kind::Unknown,
         }
     }
@@ -56,6 +76,8 @@ pub enum Role {
     Fleet,
     /// About this process: it carries `instance`.
     State,
+    /// Said by a relayed page: its series carry every label already.
+    Relayed,
 }
 
 /// Whether a batch speaks for all of its source's series.
@@ -85,6 +107,30 @@ pub struct Series {
     pub labels: Labels,
     /// Its value.
     pub value: Value,
+    /// What a relayed page says of this sample alone. None nearly always, so it is a pointer.
+    pub own: Option<Box<Own>>,
+}
+
+/// What a page may say of one sample beside its value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// Its own time, where it is not the batch's. Such a series gets no stale marker, as with Prometheus.
+    pub at: Option<Millis>,
+    /// When counting began.
+    pub start: Option<Millis>,
+    /// Single observations, in the page's order.
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// One observation that is part of a sample.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exemplar {
+    /// What it points to, such as a trace's id.
+    pub labels: Labels,
+    /// What was observed.
+    pub value: Value,
+    /// When; none: at the time of its sample.
+    pub at: Option<Millis>,
 }
 
 /// Series of one name with their type and help.
@@ -92,14 +138,26 @@ pub struct Series {
 pub struct Family {
     /// The name that its series carry (a counter's ends in `_total`).
     pub name: MetricName,
+    /// The name under which type and help are told, where it is another one: those of `a_bucket`, `a_sum` and
+    /// `a_count` are told of `a`.
+    pub of: Option<MetricName>,
     /// Its type.
     pub kind: Kind,
     /// What it means, in one sentence without an end.
     pub help: Text,
+    /// The unit that the page names; mostly none.
+    pub unit: Text,
     /// Whose statement it is.
     pub role: Role,
     /// Its series, each label set once.
     pub series: Vec<Series>,
+}
+
+impl Family {
+    /// The name under which type, help and unit are told.
+    pub fn described_as(&self) -> &MetricName {
+        self.of.as_ref().unwrap_or(&self.name)
+    }
 }
 
 /// Two series of one batch are equal.
@@ -143,7 +201,12 @@ impl Batch {
                 }));
             }
         }
-        Ok(Batch { source, at, scope, clock: ClockTrust::Trusted, families: families.into() })
+        Ok(Self::of_distinct(source, at, scope, families))
+    }
+
+    /// Keeps what a source said that has already made sure that no two series and no two families are equal.
+    pub fn of_distinct(source: Source, at: Millis, scope: Scope, families: Vec<Family>) -> Self {
+        Batch { source, at, scope, clock: ClockTrust::Trusted, families: families.into() }
     }
 
     /// The same batch, with a word on whether its time may be believed.

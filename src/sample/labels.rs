@@ -16,12 +16,16 @@ pub enum LabelError {
     /// The name does not match `[a-zA-Z_:][a-zA-Z0-9_:]*`.
     #[error("{0:?} is not a metric name: letters, digits, underscores and colons, not starting with a digit")]
     MetricName(String),
+    /// A relayed name has no character.
+    #[error("a name is empty")]
+    Empty,
     /// The same name stands twice.
     #[error("the label {0:?} stands twice in one series")]
     Twice(String),
 }
 
-/// A label's name: `[a-zA-Z_][a-zA-Z0-9_]*`, which every receiver takes (remote write 1.0, "labels").
+/// A label's name: `[a-zA-Z_][a-zA-Z0-9_]*`, which every receiver takes (remote write 1.0, "labels"); a relayed
+/// one may be any UTF-8.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LabelName(Text);
 
@@ -38,6 +42,14 @@ impl LabelName {
         }
     }
 
+    /// Keeps a relayed name, which may be any UTF-8 but nothing (Prometheus 3, remote write 2.0).
+    ///
+    /// # Errors
+    /// [`LabelError::Empty`].
+    pub fn relayed(name: &Text) -> Result<Self, LabelError> {
+        if name.is_empty() { Err(LabelError::Empty) } else { Ok(LabelName(name.clone())) }
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -49,7 +61,7 @@ impl LabelName {
     }
 }
 
-/// A metric's name: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+/// A metric's name: `[a-zA-Z_:][a-zA-Z0-9_:]*`; a relayed one may be any UTF-8.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MetricName(Text);
 
@@ -64,6 +76,14 @@ impl MetricName {
         } else {
             Err(LabelError::MetricName(name.into()))
         }
+    }
+
+    /// Keeps a relayed name, which may be any UTF-8 but nothing (Prometheus 3, remote write 2.0).
+    ///
+    /// # Errors
+    /// [`LabelError::Empty`].
+    pub fn relayed(name: &Text) -> Result<Self, LabelError> {
+        if name.is_empty() { Err(LabelError::Empty) } else { Ok(MetricName(name.clone())) }
     }
 
     /// The name as text.

@@ -122,10 +122,12 @@ fn is_same<'a>(old: &'a [Family], new: &'a [Family]) -> bool {
     old.len() == new.len()
         && old.iter().zip(new).all(|(old, new)| {
             // Exhaustive, so that a new field is not forgotten.
-            let Family { name, kind, help, role, series } = new;
+            let Family { name, of, kind, help, unit, role, series } = new;
             old.name == *name
                 && old.kind == *kind
+                && old.of == *of
                 && old.help == *help
+                && old.unit == *unit
                 && old.role == *role
                 && old.series.len() == series.len()
                 && old.series.iter().zip(series).all(|(old, new)| found.same(&old.labels, &new.labels))
@@ -176,6 +178,7 @@ mod tests {
         let series = |fleet: &&str| Series {
             labels: Labels::new([(LabelName::new("fleet_name").unwrap(), Text::from(*fleet))]).unwrap(),
             value: Value::from(1.0),
+            own: None,
         };
         let family = Family {
             name: MetricName::new("balena_devices").unwrap(),
@@ -183,6 +186,8 @@ mod tests {
             help: "x".into(),
             role: Role::Fleet,
             series: fleets.iter().map(series).collect(),
+            of: None,
+            unit: "".into(),
         };
         Batch::new(Source::Own, Millis(1), scope, vec![family]).unwrap()
     }

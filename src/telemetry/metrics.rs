@@ -77,6 +77,8 @@ impl Vector {
             help: self.help.into(),
             role: Role::State,
             series,
+            of: None,
+            unit: "".into(),
         })
     }
 
@@ -84,7 +86,7 @@ impl Vector {
         let pairs = self.labels.iter().zip(values);
         let named: Result<Vec<_>, _> =
             pairs.map(|(name, value)| LabelName::new(name).map(|name| (name, value.clone()))).collect();
-        Some(Series { labels: Labels::new(named.ok()?).ok()?, value: Value::from(value) })
+        Some(Series { labels: Labels::new(named.ok()?).ok()?, value: Value::from(value), own: None })
     }
 }
 

@@ -81,7 +81,9 @@ impl Tick {
             kind: Kind::Gauge,
             help: "up".into(),
             role: Role::State,
-            series: vec![Series { labels: Labels::default(), value: value() }],
+            series: vec![Series { labels: Labels::default(), value: value(), own: None }],
+            of: None,
+            unit: "".into(),
         };
         let fleets = Family {
             name: MetricName::new("balena_devices").unwrap(),
@@ -91,8 +93,10 @@ impl Tick {
             series: self
                 .fleets
                 .iter()
-                .map(|name| Series { labels: labels(&[("fleet_name", name)]), value: value() })
+                .map(|name| Series { labels: labels(&[("fleet_name", name)]), value: value(), own: None })
                 .collect(),
+            of: None,
+            unit: "".into(),
         };
         let families = if self.scope == Scope::Whole { vec![up, fleets] } else { vec![up] };
         Batch::new(Source::Own, Millis(at), self.scope, families).unwrap()

@@ -47,7 +47,7 @@ fn kind_in_text(kind: Kind) -> &'static str {
     match kind {
         Kind::Counter => "counter",
         Kind::Gauge | Kind::Info => "gauge",
-        Kind::Unknown => "untyped",
+        _ => "untyped",
     }
 }
 
@@ -56,7 +56,7 @@ fn kind_in_openmetrics(kind: Kind) -> (&'static str, &'static str) {
         Kind::Counter => ("counter", "_total"),
         Kind::Info => ("info", "_info"),
         Kind::Gauge => ("gauge", ""),
-        Kind::Unknown => ("unknown", ""),
+        _ => ("unknown", ""),
     }
 }
 
@@ -119,7 +119,7 @@ proptest! {
             let families = families.unwrap();
             prop_assert_eq!(families.len(), told(&world).count());
             for (family, (position, said)) in families.iter().zip(told(&world)) {
-                let kind = match said.kind { Kind::Counter => 0, Kind::Gauge | Kind::Info => 1, Kind::Unknown => 3 };
+                let kind = match said.kind { Kind::Counter => 0, Kind::Gauge | Kind::Info => 1, _ => 3 };
                 prop_assert_eq!((&family.name, &family.help, family.kind), (&said.name, &said.help, kind));
                 let alive = |one: &&One| one.family == position && one.bits != Value::STALE.bits();
                 let alive = one.series.iter().filter(alive);
@@ -324,6 +324,7 @@ fn gauges(fleets: &BTreeMap<String, u32>) -> Batch {
     let series = fleets.iter().map(|(name, value)| Series {
         labels: Labels::new([(LabelName::new("fleet_name").unwrap(), name.as_str().into())]).unwrap(),
         value: Value::from(f64::from(*value)),
+        own: None,
     });
     let family = Family {
         name: MetricName::new("balena_devices_online").unwrap(),
@@ -331,6 +332,8 @@ fn gauges(fleets: &BTreeMap<String, u32>) -> Batch {
         help: "Devices".into(),
         role: Role::Fleet,
         series: series.collect(),
+        of: None,
+        unit: "".into(),
     };
     Batch::new(Source::Own, Millis(1), Scope::Whole, vec![family]).unwrap()
 }

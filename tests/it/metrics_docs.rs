@@ -58,7 +58,7 @@ fn word(kind: Kind) -> &'static str {
         Kind::Counter => "counter",
         Kind::Gauge => "gauge",
         Kind::Info => "info",
-        Kind::Unknown => "unknown",
+        other => panic!("{other:?} is no type of ours"),
     }
 }
 

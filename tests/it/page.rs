@@ -85,7 +85,9 @@ fn family(name: &str, fleet: &str, value: f64) -> Family {
         kind: Kind::Gauge,
         help: "Devices".into(),
         role: Role::Fleet,
-        series: vec![Series { labels, value: Value::from(value) }],
+        series: vec![Series { labels, value: Value::from(value), own: None }],
+        of: None,
+        unit: "".into(),
     }
 }
 

@@ -145,12 +145,20 @@ fn name_of(label: &str) -> LabelName {
 
 fn family(name: &str, role: Role, series: Vec<Series>) -> Family {
     let name = MetricName::new(name).expect("a metric's name");
-    Family { name, kind: Kind::Gauge, help: "Registered devices".into(), role, series }
+    Family {
+        name,
+        kind: Kind::Gauge,
+        help: "Registered devices".into(),
+        role,
+        series,
+        of: None,
+        unit: "".into(),
+    }
 }
 
 fn series(labels: &[(&str, &str)], value: f64) -> Series {
     let labels = labels.iter().map(|(name, value)| (name_of(name), Text::from(*value)));
-    Series { labels: Labels::new(labels).expect("no twins"), value: Sample::from(value) }
+    Series { labels: Labels::new(labels).expect("no twins"), value: Sample::from(value), own: None }
 }
 
 fn state(up: f64) -> Family {

@@ -135,6 +135,7 @@ impl Rig {
         let series = fleets.iter().map(|(fleet, value)| Series {
             labels: labels(&[("fleet_name", fleet)]),
             value: Value::from(*value),
+            own: None,
         });
         let family = Family {
             name: MetricName::new(name).expect("a name"),
@@ -142,6 +143,8 @@ impl Rig {
             help: "Registered devices".into(),
             role: Role::Fleet,
             series: series.collect(),
+            of: None,
+            unit: "".into(),
         };
         let source = Source::Account("balena".into());
         let batch = Batch::new(source, Millis(at), Scope::Whole, vec![family]).expect("no twins");

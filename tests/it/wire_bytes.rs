@@ -72,9 +72,17 @@ fn family(name: &'static str) -> impl Strategy<Value = Family> {
         (Just(sets), vec(value(), count))
     });
     (kind, "[a-z ]{0,10}", role(), series).prop_map(move |(kind, help, role, (sets, values))| {
-        let series = sets.into_iter().zip(values).map(|(labels, value)| Series { labels, value });
+        let series = sets.into_iter().zip(values).map(|(labels, value)| Series { labels, value, own: None });
         let name = MetricName::new(name).unwrap();
-        Family { name, kind, help: help.as_str().into(), role, series: series.collect() }
+        Family {
+            name,
+            kind,
+            help: help.as_str().into(),
+            role,
+            series: series.collect(),
+            of: None,
+            unit: "".into(),
+        }
     })
 }
 

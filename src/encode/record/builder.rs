@@ -56,9 +56,11 @@ impl<'a> Builder<'a> {
         let of = |pairs: Vec<_>| Labels::new(pairs.into_iter().flatten()).unwrap_or_default();
         let fleet = of(vec![common("job", &identity.job)]);
         let state = of(vec![common("job", &identity.job), common("instance", &identity.instance)]);
+        let nothing = Labels::default();
         let added = |role| match role {
             Role::Fleet => &fleet,
             Role::State => &state,
+            Role::Relayed => &nothing,
         };
         let alive = batch.families().iter().flat_map(|family| {
             let missing = added(family.role);

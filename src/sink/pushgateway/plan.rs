@@ -70,7 +70,9 @@ mod tests {
             kind: Kind::Gauge,
             help: "x".into(),
             role,
-            series: vec![Series { labels: Labels::default(), value: Value::from(value) }],
+            series: vec![Series { labels: Labels::default(), value: Value::from(value), own: None }],
+            of: None,
+            unit: "".into(),
         };
         let mut families = vec![family("balena_up", Role::State, up)];
         families.extend(online.map(|n| family("balena_devices_online", Role::Fleet, n)));

@@ -69,8 +69,16 @@ mod tests {
         let gone = record(Vec::new(), &[Ended { id, role: Role::Fleet }]);
         assert_eq!(described.due(&gone, 0..1, Millis(1)), Metadata::Without);
         assert_eq!(described.sent(&gone, 0..1, Millis(1)), 0);
-        let series = vec![Series { labels: Labels::default(), value: Value::from(1.0) }];
-        let family = Family { name, kind: Kind::Gauge, help: "x".into(), role: Role::Fleet, series };
+        let series = vec![Series { labels: Labels::default(), value: Value::from(1.0), own: None }];
+        let family = Family {
+            name,
+            kind: Kind::Gauge,
+            help: "x".into(),
+            role: Role::Fleet,
+            series,
+            of: None,
+            unit: "".into(),
+        };
         let back = record(vec![family], &[]);
         assert_eq!(described.due(&back, 0..1, Millis(2)), Metadata::With);
         assert_eq!(described.sent(&back, 0..1, Millis(2)), 1);

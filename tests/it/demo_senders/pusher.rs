@@ -26,9 +26,18 @@ fn family(name: &str, kind: Kind, role: Role, series: &[(&str, f64)]) -> Family 
     let series = series.iter().map(|(fleet, value)| Series {
         labels: labels(&[("fleet_name", fleet)]),
         value: Value::from(*value),
+        own: None,
     });
     let name = MetricName::new(name).expect("a name");
-    Family { name, kind, help: "Help \\ of\n\"it\".".into(), role, series: series.collect() }
+    Family {
+        name,
+        kind,
+        help: "Help \\ of\n\"it\".".into(),
+        role,
+        series: series.collect(),
+        of: None,
+        unit: "".into(),
+    }
 }
 
 fn latest(source: Source, scope: Scope, families: Vec<Family>) -> Latest {

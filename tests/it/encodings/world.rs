@@ -255,7 +255,7 @@ fn said((number, (stem, kind, help, role, is_told)): (usize, DrawnFamily)) -> Sa
     let end = match kind {
         Kind::Counter => "_total",
         Kind::Info => "_info",
-        Kind::Gauge | Kind::Unknown => "",
+        _ => "",
     };
     Said { name: format!("{stem}_{number}{end}"), kind, help, role, is_told }
 }
@@ -275,7 +275,7 @@ fn fitting(kind: Kind, bits: u64) -> u64 {
         Kind::Counter if f64::from_bits(bits).is_nan() && bits != Value::STALE.bits() => 0,
         Kind::Counter => bits & !(1 << 63),
         Kind::Info => 1.0_f64.to_bits(),
-        Kind::Gauge | Kind::Unknown => bits,
+        _ => bits,
     }
 }
 
@@ -319,8 +319,14 @@ impl World {
                     .iter()
                     .zip(&given)
                     .filter(|(one, _)| one.family == position)
-                    .map(|(one, labels)| Series { labels: labels.clone(), value: Value::from_bits(one.bits) })
+                    .map(|(one, labels)| Series {
+                        labels: labels.clone(),
+                        value: Value::from_bits(one.bits),
+                        own: None,
+                    })
                     .collect(),
+                of: None,
+                unit: "".into(),
             });
             let batch = Batch::new(source, Millis(at), Scope::Whole, families.collect()).unwrap();
             let ended = ended_series.iter().map(|one| Ended {

@@ -139,8 +139,10 @@ fn batch(at: Millis, scope: Scope, minute: u32) -> Batch {
         role,
         series: series
             .into_iter()
-            .map(|(labels, value)| Series { labels, value: Value::from(f64::from(value)) })
+            .map(|(labels, value)| Series { labels, value: Value::from(f64::from(value)), own: None })
             .collect(),
+        of: None,
+        unit: "".into(),
     };
     let all = |number: fn(u32, u32) -> u32| {
         let one = |(organization, name, devices, offline): &Story| {
