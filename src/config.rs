@@ -13,6 +13,7 @@ mod gateways;
 mod http;
 mod labels;
 mod oauth2;
+mod relabel;
 mod resolve;
 mod types;
 mod value;

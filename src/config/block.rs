@@ -180,6 +180,18 @@ impl Read for Setting {
     }
 }
 
+/// A setting where nothing at all means the empty text, as with some of Prometheus' keys.
+#[derive(Debug, Default)]
+pub(super) struct Given(pub(super) Typed);
+
+impl Read for Given {
+    const WANTED: Wanted = Wanted::Single;
+
+    fn read(node: Node, key: &str, reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        Setting::read(node, key, reader).map(|setting| Given(Some(setting)))
+    }
+}
+
 /// Nothing at all is no setting.
 impl<T: Read> Read for Option<T> {
     const WANTED: Wanted = T::WANTED;

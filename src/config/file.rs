@@ -4,7 +4,8 @@
 use std::io::Read as _;
 
 use super::ConfigError;
-use super::block::{Anything, OneOrMany, Pairs, Placed, Read, Reader, Typed, blocks};
+use super::block::{Anything, Given, OneOrMany, Pairs, Placed, Read, Reader, Typed, blocks};
+use super::value::Setting;
 use super::yaml::{self, At};
 
 /// A file that is longer is no configuration.
@@ -74,8 +75,18 @@ blocks! {
         proxy_url: Typed,
         proxy_from_environment: Typed,
         start: Typed,
+        write_relabel_configs: Vec<Placed<RuleBlock>>,
         queue_config: QueueConfigBlock,
         metadata_config: MetadataBlock,
+    }
+    RuleBlock {
+        source_labels: Option<Placed<Vec<Setting>>>,
+        separator: Given,
+        regex: Given,
+        modulus: Typed,
+        target_label: Typed,
+        replacement: Given,
+        action: Given,
     }
     BasicBlock {
         username: Typed,

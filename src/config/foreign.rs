@@ -37,10 +37,6 @@ const KEYS: &[(&str, Foreign)] = &[
     ("remote_write.sigv4", SIGNED),
     ("remote_write.azuread", SIGNED),
     ("remote_write.google_iam", SIGNED),
-    (
-        "remote_write.write_relabel_configs",
-        Refused("not supported yet; relabel at the receiver, or choose fleets by balena.fleets"),
-    ),
     ("remote_write.http_headers", Refused("not supported; use headers")),
     ("remote_write.no_proxy", Refused("not supported; set the variable NO_PROXY")),
     ("remote_write.proxy_connect_header", Refused("not supported; remove it")),
