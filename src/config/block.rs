@@ -269,14 +269,23 @@ impl Read for Pairs {
     }
 }
 
-/// Whatever stands there.
-#[derive(Debug)]
-pub(super) struct Anything;
+/// Names of the operator's own, each with a list of values.
+#[derive(Debug, Default)]
+pub(super) struct Lists(pub(super) Vec<(Setting, Vec<Typed>)>);
 
-impl Read for Anything {
-    const WANTED: Wanted = Wanted::Anything;
+impl Read for Lists {
+    const WANTED: Wanted = Wanted::Map;
 
-    fn read(_: Node, _: &str, _: &mut Reader<'_>) -> Result<Self, ConfigError> {
-        Ok(Anything)
+    fn read(node: Node, key: &str, reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let entries = match node.value {
+            Value::Empty => Vec::new(),
+            Value::Map(entries) => entries,
+            _ => return Err(reader.mismatch(&node, key, Self::WANTED)),
+        };
+        let list = |(name, value): (super::yaml::Key, Node)| {
+            let values = Vec::read(value, &format!("{key}.{}", name.text), reader)?;
+            Ok((Setting { text: name.text, place: reader.place(name.at, key) }, values))
+        };
+        entries.into_iter().map(list).collect::<Result<_, _>>().map(Lists)
     }
 }

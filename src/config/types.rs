@@ -8,6 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::job::ScrapeJob;
 use crate::sample::{LabelName, Labels, Text};
 
 /// The whole configuration.
@@ -27,6 +28,11 @@ pub struct Config {
     pub fleet_labels: FleetLabels,
     /// The balena accounts.
     pub accounts: Vec<Account>,
+    /// Whether there is no account although one is meant: nothing else is asked, or a setting of an account stands
+    /// without its token.
+    pub token_missing: bool,
+    /// What is scraped.
+    pub jobs: Vec<ScrapeJob>,
     /// The Pushgateways.
     pub gateways: Vec<Gateway>,
     /// The remote-write endpoints.
