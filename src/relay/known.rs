@@ -10,7 +10,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use crate::sample::{Family, Labels, MetricName};
+use crate::sample::{Family, Labels, MetricName, Text};
 
 /// Where a series stands in the families of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +46,19 @@ struct Entry {
 pub(super) struct Known {
     keys: RandomState,
     entries: Vec<Entry>,
-    /// What it became.
+    /// What it became, and what was said beside it.
     families: Arc<[Family]>,
+    /// For each family of the page the name on it of its first series.
+    firsts: Vec<Text>,
+}
+
+/// The families of a page that was read to its end.
+#[derive(Debug)]
+pub(super) struct Closed {
+    /// The name on the page of the first series of each.
+    pub(super) firsts: Vec<Text>,
+    /// The number of each that was told of while it was read, where that has changed.
+    pub(super) moved: Option<Vec<u32>>,
 }
 
 /// What is found of a text.
@@ -64,14 +75,9 @@ impl Known {
         Reading { known: self, at: 0, deviation: None }
     }
 
-    /// How many texts there are.
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// What the last page became.
-    pub(super) fn families(&self) -> &[Family] {
-        &self.families
+    /// The families of the last page, each with the name on it of its first series.
+    pub(super) fn shapes(&self) -> impl Iterator<Item = (&Family, &Text)> {
+        self.families.iter().zip(&self.firsts)
     }
 
     /// The labels of a series of the last page.
@@ -79,14 +85,13 @@ impl Known {
         &self.families[place.family as usize].series[place.slot as usize].labels
     }
 
-    /// Takes over a page that was read to its end; `families` are what it became, at the places that were told, where
-    /// `moved` gives the new number of each family.
-    pub(super) fn take(&mut self, read: Read, families: Arc<[Family]>, moved: Option<&[u32]>) {
+    /// Takes over a page that was read to its end, and what it became.
+    pub(super) fn take(&mut self, read: Read, families: Arc<[Family]>, closed: Closed) {
         match read {
             Read::Same(length) => self.entries.truncate(length),
             Read::Other(entries) => self.entries = entries,
         }
-        if let Some(moved) = moved {
+        if let Some(moved) = closed.moved {
             for entry in &mut self.entries {
                 if let Fate::Series(place) = &mut entry.fate {
                     place.family = moved[place.family as usize];
@@ -94,10 +99,12 @@ impl Known {
             }
         }
         self.families = families;
+        self.firsts = closed.firsts;
     }
 }
 
 /// What a reading leaves.
+#[derive(Debug)]
 pub(super) enum Read {
     /// The page had the texts of the last one in the same order, so many of them.
     Same(usize),
@@ -106,6 +113,7 @@ pub(super) enum Read {
 }
 
 /// One page while it is read.
+#[derive(Debug)]
 pub(super) struct Reading<'a> {
     known: &'a Known,
     /// Where the next text is expected in the last page.
@@ -114,6 +122,7 @@ pub(super) struct Reading<'a> {
 }
 
 /// What a page needs that is not as the last one was.
+#[derive(Debug)]
 struct Deviation {
     entries: Vec<Entry>,
     /// Texts of the last page, and where they stood.
@@ -125,12 +134,12 @@ struct Deviation {
 }
 
 /// Where a series stands.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Standing {
     /// It stood at this place of the last page's texts.
     Before(u32),
     /// It stands on this page alone.
-    Now(Place),
+    Now,
 }
 
 /// A series that a new text became.
@@ -199,7 +208,7 @@ impl Reading<'_> {
             known.families[at.family as usize].name == *name && known.labels(at) == labels
         };
         let same = match all.get(&hash).copied() {
-            Some(Standing::Now(_)) => Same::Twice,
+            Some(Standing::Now) => Same::Twice,
             Some(Standing::Before(at)) => match known.entries[at as usize].fate {
                 Fate::Series(before) if is_it(before) => {
                     if std::mem::replace(&mut deviation.came[at as usize], true) {
@@ -214,7 +223,7 @@ impl Reading<'_> {
         };
         let fate = match same {
             Same::First(_) => {
-                all.insert(hash, Standing::Now(place));
+                all.insert(hash, Standing::Now);
                 Fate::Series(place)
             }
             Same::Twice => Fate::Twice,

@@ -48,6 +48,8 @@ pub struct Identity<'a> {
     /// The labels in the page's order: no name twice or empty, no empty value. `le` and `quantile` are spelled as
     /// Prometheus 3 does by the type that stands above them.
     pub labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// Labels that stand there with an empty value: with `honor_labels` they keep the target's away.
+    pub empty: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Sample<'a> {
@@ -74,7 +76,7 @@ impl<'a> Sample<'a> {
             }
         }
         let name = list.name.unwrap_or_else(|| Cow::Borrowed(self.text.get(..self.name).unwrap_or_default()));
-        Ok(Identity { name, labels: list.pairs })
+        Ok(Identity { name, labels: list.pairs, empty: list.empty })
     }
 }
 
@@ -221,7 +223,7 @@ fn utf8(line: &[u8]) -> Result<&str, Fault> {
 /// Name and labels that begin at `start`, `length` bytes long.
 fn list(format: Format, line: &str, start: usize, name: usize, length: usize) -> Result<List<'_>, Fault> {
     if length == name {
-        return Ok(List { name: None, pairs: Vec::new(), end: start + name });
+        return Ok(List { name: None, pairs: Vec::new(), empty: Vec::new(), end: start + name });
     }
     let after = line.as_bytes().get(start + name..).unwrap_or_default();
     let brace = start + name + after.iter().position(|byte| *byte == b'{').unwrap_or(0);
