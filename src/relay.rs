@@ -23,6 +23,7 @@ mod labels;
 mod names;
 mod page;
 pub mod parse;
+mod points;
 mod said;
 mod scrape;
 mod target;
@@ -30,4 +31,4 @@ mod targets;
 
 pub use error::ScrapeError;
 pub use group::{Group, Jobs, JobsError, Round};
-pub use page::{Page, Reading, Resolved, Rewrite};
+pub use page::{Counts, Ended, Page, Reading, Rewrite};

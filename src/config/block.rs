@@ -39,7 +39,7 @@ impl Reader<'_> {
             Value::Map(_) => "a map",
         };
         let wanted = match wanted {
-            Wanted::Single | Wanted::Anything => "a single value",
+            Wanted::Single => "a single value",
             Wanted::List => "a list (lines that begin with `- `)",
             Wanted::Map => "a map (lines like `key: value`)",
         };
@@ -53,16 +53,15 @@ pub(super) enum Wanted {
     Single,
     List,
     Map,
-    Anything,
 }
 
 impl Wanted {
     fn fits(self, value: &Value) -> bool {
         match value {
             Value::Empty => true,
-            Value::Text(_) => matches!(self, Wanted::Single | Wanted::Anything),
-            Value::List(_) => matches!(self, Wanted::List | Wanted::Anything),
-            Value::Map(_) => matches!(self, Wanted::Map | Wanted::Anything),
+            Value::Text(_) => self == Wanted::Single,
+            Value::List(_) => self == Wanted::List,
+            Value::Map(_) => self == Wanted::Map,
         }
     }
 }
@@ -177,6 +176,18 @@ impl Read for Setting {
             Value::Empty => Ok(Setting { text: String::new(), place }),
             _ => Err(reader.mismatch(&node, key, Self::WANTED)),
         }
+    }
+}
+
+/// A setting where nothing at all means the empty text, as with some of Prometheus' keys.
+#[derive(Debug, Default)]
+pub(super) struct Given(pub(super) Typed);
+
+impl Read for Given {
+    const WANTED: Wanted = Wanted::Single;
+
+    fn read(node: Node, key: &str, reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        Setting::read(node, key, reader).map(|setting| Given(Some(setting)))
     }
 }
 

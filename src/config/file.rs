@@ -4,8 +4,8 @@
 use std::io::Read as _;
 
 use super::ConfigError;
-use super::block::{Lists, OneOrMany, Pairs, Placed, Read, Reader, Typed, blocks};
-
+use super::block::{Given, Lists, OneOrMany, Pairs, Placed, Read, Reader, Typed, blocks};
+use super::value::Setting;
 use super::yaml::{self, At};
 
 /// A file that is longer is no configuration.
@@ -75,6 +75,7 @@ blocks! {
         proxy_url: Typed,
         proxy_from_environment: Typed,
         start: Typed,
+        write_relabel_configs: Vec<Placed<RuleBlock>>,
         queue_config: QueueConfigBlock,
         metadata_config: MetadataBlock,
     }
@@ -121,6 +122,15 @@ blocks! {
     FilesBlock {
         files: Vec<Typed>,
         refresh_interval: Typed,
+    }
+    RuleBlock {
+        source_labels: Option<Placed<Vec<Setting>>>,
+        separator: Given,
+        regex: Given,
+        modulus: Typed,
+        target_label: Typed,
+        replacement: Given,
+        action: Given,
     }
     BasicBlock {
         username: Typed,

@@ -40,14 +40,13 @@ const KEYS: &[(&str, Foreign)] = &[
     ("remote_write.sigv4", SIGNED),
     ("remote_write.azuread", SIGNED),
     ("remote_write.google_iam", SIGNED),
-    (
-        "remote_write.write_relabel_configs",
-        Refused("not supported yet; relabel at the receiver, or choose fleets by balena.fleets"),
-    ),
     ("remote_write.http_headers", Refused("not supported; use headers")),
     ("remote_write.no_proxy", Refused("not supported; set the variable NO_PROXY")),
     ("remote_write.proxy_connect_header", Refused("not supported; remove it")),
-    ("scrape_configs.follow_redirects", Ignored("redirects are never followed; give the final address and path")),
+    (
+        "scrape_configs.follow_redirects",
+        Ignored("redirects are never followed; give the final address and path"),
+    ),
     ("scrape_configs.enable_http2", Ignored("HTTP/1.1 is spoken")),
     ("scrape_configs.always_scrape_classic_histograms", Ignored("classic histograms are always taken")),
     ("scrape_configs.scrape_classic_histograms", Ignored("classic histograms are always taken")),

@@ -59,7 +59,11 @@ impl Resolver<'_> {
             },
         };
         self.only_defaults(&[
-            (&block.track_timestamps_staleness, "false", "series with times of their own get no stale markers"),
+            (
+                &block.track_timestamps_staleness,
+                "false",
+                "series with times of their own get no stale markers",
+            ),
             (&block.scrape_native_histograms, "false", "native histograms are not read"),
             (&block.convert_classic_histograms_to_nhcb, "false", "native histograms are not written"),
             (&block.extra_scrape_metrics, "false", "those further series are not written"),

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::job::ScrapeJob;
+use crate::relabel::Rules;
 use crate::sample::{LabelName, Labels, Text};
 
 /// The whole configuration.
@@ -107,6 +108,8 @@ pub struct Endpoint {
     pub start: Start,
     /// Which version is spoken.
     pub protobuf_message: ProtobufMessage,
+    /// What becomes of each series, external labels included, before it is sent.
+    pub write_relabel: Rules,
     /// How many samples a request may hold; at most the queue's own number.
     pub max_samples_per_send: usize,
     /// So many requests of one tick may be in flight at once, 1 to 64.

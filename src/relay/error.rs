@@ -21,7 +21,7 @@ pub enum ScrapeError {
     /// The page does not say what it is, or says that it is something else.
     #[error(
         "{}; set scrape_fallback_protocol, such as PrometheusText0.0.4, if it is a page for Prometheus all the same",
-        said(.said)
+        what_it_says(.said)
     )]
     ContentType {
         /// What it says; none: nothing.
@@ -70,9 +70,9 @@ impl ScrapeError {
             ScrapeError::Http(_) => "settings",
             ScrapeError::Status { .. } => "status",
             ScrapeError::ContentType { .. } => "content_type",
-            ScrapeError::TooLarge { .. } | ScrapeError::TooManySamples { .. } | ScrapeError::Labels { .. } => {
-                "limit"
-            }
+            ScrapeError::TooLarge { .. }
+            | ScrapeError::TooManySamples { .. }
+            | ScrapeError::Labels { .. } => "limit",
             ScrapeError::Page(_) | ScrapeError::NoName { .. } => "page",
         }
     }
@@ -97,7 +97,7 @@ fn redirected(code: &u16) -> &'static str {
     }
 }
 
-fn said(said: &Option<String>) -> String {
+fn what_it_says(said: &Option<String>) -> String {
     match said {
         None => "the page has no Content-Type".to_owned(),
         Some(said) => format!("the page's Content-Type is {said:?}, which is none of a page for Prometheus"),

@@ -32,7 +32,7 @@ pub(super) enum Fate {
 
 /// One text of a page.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+pub(super) struct Entry {
     /// A keyed hash of the text: nobody can choose two texts that have one, and of a hundred thousand two have one
     /// once in four thousand million pages.
     text: u64,
@@ -204,9 +204,8 @@ impl Reading<'_> {
             return Same::First(None);
         };
         let all = deviation.series.get_or_insert_with(|| standing(&known.entries));
-        let is_it = |at: Place| {
-            known.families[at.family as usize].name == *name && known.labels(at) == labels
-        };
+        let is_it =
+            |at: Place| known.families[at.family as usize].name == *name && known.labels(at) == labels;
         let same = match all.get(&hash).copied() {
             Some(Standing::Now) => Same::Twice,
             Some(Standing::Before(at)) => match known.entries[at as usize].fate {

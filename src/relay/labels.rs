@@ -15,7 +15,12 @@ pub(super) enum Winner {
 }
 
 /// Adds the target's labels to those of a series of its page, `empty` are those that stand there without a value.
-pub(super) fn join(page: &mut Pairs, empty: &[impl AsRef<str>], target: &[(LabelName, Text)], winner: Winner) {
+pub(super) fn join(
+    page: &mut Pairs,
+    empty: &[impl AsRef<str>],
+    target: &[(LabelName, Text)],
+    winner: Winner,
+) {
     let mut exported = Vec::new();
     for (name, value) in target {
         let known = page.iter_mut().find(|(known, _)| **known == *name.as_str());
@@ -98,9 +103,6 @@ mod tests {
     #[test]
     fn labels_of_the_page_win_where_they_are_honored_empty_ones_too() {
         let target = [("instance", "t:1"), ("job", "test")];
-        assert_eq!(
-            joined(&[("job", "a"), ("instance", "")], &target, Winner::Page),
-            owned(&[("job", "a")])
-        );
+        assert_eq!(joined(&[("job", "a"), ("instance", "")], &target, Winner::Page), owned(&[("job", "a")]));
     }
 }

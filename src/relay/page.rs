@@ -16,8 +16,8 @@ use super::said::{Said, Words};
 use crate::config::Limits;
 use crate::relabel::{self, Rules, Working};
 use crate::sample::{
-    Batch, Exemplar, Family, LabelError, LabelName, Labels, METRIC_NAME, MetricName, Millis, Own, Role, Scope, Series,
-    SeriesId, Source, Text,
+    Batch, Exemplar, Family, LabelError, LabelName, Labels, METRIC_NAME, MetricName, Millis, Own, Role,
+    Scope, Series, SeriesId, Source, Text,
 };
 
 /// What becomes of a page's series.
@@ -252,9 +252,8 @@ impl State<'_> {
         let place = Place { family, slot: end_of(open) };
         let at = sample.at.filter(|_| self.rewrite.honor_timestamps);
         let exemplars = sample.exemplar.as_ref().and_then(|one| exemplar(self.names, one));
-        let own = (at.is_some() || exemplars.is_some()).then(|| {
-            Box::new(Own { at, start: None, exemplars: exemplars.into_iter().collect() })
-        });
+        let own = (at.is_some() || exemplars.is_some())
+            .then(|| Box::new(Own { at, start: None, exemplars: exemplars.into_iter().collect() }));
         open.series.push(Series { labels, value: sample.value, own });
         Some(place)
     }
@@ -293,7 +292,8 @@ impl State<'_> {
             let pairs = pairs.collect::<Result<Vec<_>, LabelError>>();
             (MetricName::relayed(&name).ok(), pairs.and_then(Labels::new))
         } else {
-            let mut working = Working::new(pairs.into_iter().chain([(names.name(METRIC_NAME), name.clone())]));
+            let mut working =
+                Working::new(pairs.into_iter().chain([(names.name(METRIC_NAME), name.clone())]));
             if self.rewrite.rules.apply(&mut working) == relabel::Fate::Drop || working.is_empty() {
                 return Ok(None);
             }

@@ -25,8 +25,7 @@ impl Points {
 
     /// A family begins.
     pub(super) fn family(&mut self, kind: Kind) {
-        self.counts =
-            matches!(kind, Kind::Counter | Kind::Histogram | Kind::GaugeHistogram | Kind::Summary);
+        self.counts = matches!(kind, Kind::Counter | Kind::Histogram | Kind::GaugeHistogram | Kind::Summary);
         self.run.clear();
     }
 

@@ -73,7 +73,8 @@ impl Said {
         let empty = &self.empty;
         if let Some(known) = self.families.get_mut(name) {
             if known.page != page {
-                (known.page, known.kind, known.has_help, known.has_unit) = (page, Kind::Unknown, false, false);
+                (known.page, known.kind, known.has_help, known.has_unit) =
+                    (page, Kind::Unknown, false, false);
             }
             return change(known);
         }
