@@ -54,6 +54,7 @@ fn deliver(batch: &Batch, message: ProtobufMessage) -> (f64, f64) {
         max_shards: 4,
         retry: Retry { min: Duration::from_millis(30), max: Duration::from_secs(5) },
         metadata: MetadataSettings { send: true, every: Duration::from_secs(60) },
+        write_relabel: fleetpush::relabel::Rules::default(),
         http: shapes::http(),
     };
     let mut worker =
