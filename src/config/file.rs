@@ -98,7 +98,7 @@ blocks! {
         relabel_configs: Vec<Placed<RuleBlock>>,
         metric_relabel_configs: Vec<Placed<RuleBlock>>,
         scrape_protocols: Vec<Typed>,
-        scrape_fallback_protocol: Typed,
+        fallback_scrape_protocol: Typed,
         enable_compression: Typed,
         basic_auth: Option<Placed<BasicBlock>>,
         authorization: Option<Placed<AuthorizationBlock>>,
