@@ -26,8 +26,8 @@ pub use env::{VARIABLES, Variable, is_variable};
 pub use error::ConfigError;
 pub use types::{
     Account, Auth, Config, Endpoint, FleetLabels, Gateway, HttpSettings, Log, LogFormat, LogLevel,
-    MetadataSettings, OAuth2, ProtobufMessage, Proxy, QueueDir, QueueSettings, Retry, Secret, Start,
-    TlsSettings, Web,
+    MetadataSettings, OAuth2, ProtobufMessage, Proxy, QueueDir, QueueSettings, Retry, Secret, SendExemplars,
+    Start, TlsSettings, Web,
 };
 pub use value::parse_duration;
 pub use web_file::{BcryptHash, RateLimit, WebFile};

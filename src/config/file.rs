@@ -76,6 +76,7 @@ blocks! {
         start: Typed,
         queue_config: QueueConfigBlock,
         metadata_config: MetadataBlock,
+        send_exemplars: Typed,
     }
     BasicBlock {
         username: Typed,
