@@ -78,6 +78,7 @@ blocks! {
         write_relabel_configs: Vec<Placed<RuleBlock>>,
         queue_config: QueueConfigBlock,
         metadata_config: MetadataBlock,
+        send_exemplars: Typed,
     }
     ScrapeBlock {
         job_name: Typed,
