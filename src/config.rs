@@ -13,6 +13,7 @@ mod gateways;
 mod http;
 mod labels;
 mod oauth2;
+pub mod reference;
 mod resolve;
 mod types;
 mod value;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 
 pub use env::{VARIABLES, Variable, is_variable};
 pub use error::ConfigError;
+pub use foreign::Foreign;
 pub use types::{
     Account, Auth, Config, Endpoint, FleetLabels, Gateway, HttpSettings, Log, LogFormat, LogLevel,
     MetadataSettings, OAuth2, ProtobufMessage, Proxy, QueueDir, QueueSettings, Retry, Secret, Start,
