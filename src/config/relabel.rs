@@ -12,17 +12,17 @@ blocks! {
         /// The labels whose values the rule looks at, joined.
         source_labels: Option<Placed<Vec<Setting>>> as "list of label names",
         /// What stands between the joined values.
-        separator: Given as "text" = "`;`",
+        separator: Given as "text" = "`;`, a semicolon",
         /// The expression (RE2) that the whole of the joined values must match.
-        regex: Given as "expression" = "`(.*)`",
+        regex: Given as "expression" = "`(.*)`, anything",
         /// What `hashmod` divides by.
         modulus: Typed as "whole number above 0",
         /// The label that is written.
         target_label: Typed as "label name",
         /// What is written into it, with `$1` or `${name}` for what a group has matched.
-        replacement: Given as "text" = "`$1`",
+        replacement: Given as "text" = "`$1`, what the first group has matched",
         /// What the rule does.
-        action: Given as "`replace`, `keep`, `drop`, `keepequal`, `dropequal`, `hashmod`, `labelmap`, `labeldrop`, `labelkeep`, `lowercase` or `uppercase`" = "`replace`",
+        action: Given as "`replace`, `keep`, `drop`, `keepequal`, `dropequal`, `hashmod`, `labelmap`, `labeldrop`, `labelkeep`, `lowercase` or `uppercase`" = "replace",
     }
 }
 

@@ -26,11 +26,11 @@ blocks! {
         /// The job's name, each once; the label `job` of its series.
         job_name: Typed as "text" = "required",
         /// How often its targets are scraped.
-        scrape_interval: Typed as "duration" = "`interval`",
+        scrape_interval: Typed as "duration" = "as `interval`",
         /// How long one scrape may take; never longer than the interval.
-        scrape_timeout: Typed as "duration" = "`10s`, or the interval where that is shorter",
+        scrape_timeout: Typed as "duration" = "10 s, or the interval where that is shorter",
         /// The path of the page on each target.
-        metrics_path: Typed as "path of a URL" = "`/metrics`",
+        metrics_path: Typed as "path on a target" = "`/metrics`",
         /// How the targets are spoken to.
         scheme: Typed as "`http` or `https`" = "`http`",
         /// What stands in the query of each request.
@@ -62,7 +62,7 @@ blocks! {
         /// Which forms of a page are asked for, best first. `PrometheusProto` is a warning: pages are asked for as text.
         scrape_protocols: Vec<Typed> as "list of `OpenMetricsText1.0.0`, `OpenMetricsText0.0.1`, `PrometheusText1.0.0`, `PrometheusText0.0.4`" = "all, in this order",
         /// How a page is read whose `Content-Type` is missing or another one; without it the scrape fails.
-        fallback_scrape_protocol: Typed as "one of these" = "none",
+        fallback_scrape_protocol: Typed as "`OpenMetricsText1.0.0`, `OpenMetricsText0.0.1`, `PrometheusText1.0.0` or `PrometheusText0.0.4`",
         /// Whether pages may come compressed (gzip).
         enable_compression: Typed as "boolean" = "`true`",
         /// User name and password.
@@ -96,10 +96,10 @@ blocks! {
     }
     /// Targets that share labels. Files with targets hold a list of these.
     GroupBlock {
-        /// The targets.
-        targets: Vec<Typed> as "list of `host:port`",
+        /// The targets, as `host:port`. Without a port it is 80, or 443 with `https`.
+        targets: Vec<Typed> as "list of addresses",
         /// Labels that each of them gets.
-        labels: Pairs as "map of labels",
+        labels: Pairs as "map of texts",
     }
     /// Targets in files.
     FilesBlock {
@@ -319,10 +319,8 @@ fn files(Placed { place, value: block }: Placed<FilesBlock>) -> Result<TargetFil
 /// Prometheus' own rule for the names of files with targets.
 fn is_pattern_of_targets(text: &str) -> bool {
     let Some((before, ending)) = text.rsplit_once('.') else { return false };
-    let last = before.rsplit_once('/').map_or(before, |(_, last)| last);
-    matches!(ending, "json" | "yml" | "yaml" | "JSON" | "YML" | "YAML")
-        && before.matches('*').count() == last.matches('*').count()
-        && last.matches('*').count() <= 1
+    let behind_a_star = before.split_once('*').map_or("", |(_, behind)| behind);
+    matches!(ending, "json" | "yml" | "yaml" | "JSON" | "YML" | "YAML") && !behind_a_star.contains('/')
 }
 
 /// Paths begin in the folder of the file that names them.
