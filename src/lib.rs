@@ -2,8 +2,8 @@
 //!
 //! The rooms in the data's order; `ARCHITECTURE.md` walks through them:
 //! [`cli`] and [`config`] (what was asked for) · [`app`] (joins the rooms) · [`schedule`] (when) ·
-//! [`collect`] (balena API to [`sample::Batch`]) · [`sample`] (the words that all rooms share) ·
-//! [`relabel`] (rules × labels) · [`encode`] with [`pb`] (batches to bytes) · [`queue`] ·
+//! [`collect`] (balena API to [`sample::Batch`]) · [`relay`] (other programs' pages) · [`relabel`] (rules × labels) ·
+//! [`sample`] (the words that all rooms share) · [`encode`] with [`pb`] (batches to bytes) · [`queue`] ·
 //! [`sink`] (Pushgateway, remote write) · [`page`] · [`http`], [`retry`], [`clock`], [`telemetry`] (what the
 //! others stand on) · [`demo`] (simulated peers).
 //!
@@ -24,6 +24,8 @@ pub mod app;
 pub mod schedule;
 
 pub mod collect;
+
+pub mod relay;
 
 pub mod sample;
 

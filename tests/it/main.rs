@@ -26,6 +26,8 @@ mod pushgateway;
 mod queue_commands;
 mod receiver;
 mod relabel;
+mod relay_parse;
+mod relay_scrape;
 mod remote_rig;
 mod rules;
 mod secrets;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use fleetpush::clock::Clock;
 use fleetpush::config::{
-    Auth, Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Proxy, Retry, Secret, Start, TlsSettings,
+    Auth, Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Proxy, Retry, Secret, SendExemplars,
+    Start, TlsSettings,
 };
 use fleetpush::demo::receiver::{Options, Personality, Server, Version};
 use fleetpush::encode::record::{self, Identity};
@@ -82,6 +83,7 @@ impl Rig {
             max_shards: 4,
             retry: Retry { min: Duration::from_millis(10), max: Duration::from_millis(40) },
             metadata: MetadataSettings { send: true, every: Duration::from_secs(60) },
+            exemplars: SendExemplars::InTwo,
             http: HttpSettings {
                 auth: Auth::None,
                 tls: TlsSettings::default(),
@@ -152,11 +154,7 @@ impl Rig {
         let batch = Batch::new(source, Millis(at), Scope::Whole, vec![family]).expect("no twins");
         let identity = Identity { job: "balena".into(), instance: "site".into() };
         let records = record::cut(&batch, &[], &identity, self.max_samples);
-        let records = records.into_iter().map(|r| Record {
-            bytes: r.bytes,
-            samples: r.samples,
-            oldest_ms: r.oldest_ms,
-        });
+        let records = records.into_iter().map(|r| Record::new(r.bytes(), r.samples, r.oldest_ms));
         self.append_records(records.collect());
     }
 

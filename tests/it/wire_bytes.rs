@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use fleetpush::encode::record::{self, Flat, Identity};
 use fleetpush::encode::rw1::Metadata;
-use fleetpush::encode::{Encoder, rw1, rw2};
+use fleetpush::encode::{Encoder, Exemplars, rw1, rw2};
 use fleetpush::pb::{record as pb, remote_write_v1 as v1, remote_write_v2 as v2};
 use fleetpush::sample::{
     Batch, Ended, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, SeriesId, Source,
@@ -89,7 +89,7 @@ fn family(name: &'static str) -> impl Strategy<Value = Family> {
 fn ended() -> impl Strategy<Value = Vec<Ended>> {
     let one = (label_set(0..3), role()).prop_map(|(pairs, role)| {
         let name = MetricName::new("gone").unwrap();
-        Ended { id: SeriesId { name, labels: labels(&pairs) }, role }
+        Ended { id: SeriesId { name, labels: labels(&pairs) }, role, meaning: None }
     });
     vec(one, 0..3)
 }
@@ -154,7 +154,8 @@ fn in_order(pairs: Vec<(String, String)>) -> Pairs {
 
 /// What the generated types read in a record, and the rules that they do not know.
 fn decoded(record: pb::Record) -> Result<record::Decoded, String> {
-    let pb::Record { version, layout, value_bits, timestamp, timestamp_offsets, start_timestamps } = record;
+    let pb::Record { version, layout, value_bits, timestamp, timestamp_offsets, start_timestamps, exemplars } =
+        record;
     if version != record::VERSION {
         return Err(format!("version {version}"));
     }
@@ -172,10 +173,21 @@ fn decoded(record: pb::Record) -> Result<record::Decoded, String> {
             value_bits,
             timestamp: timestamp.ok_or("a time out of bounds")?,
             start_timestamp: start_timestamps.get(at).copied().unwrap_or(0),
+            exemplars: Vec::new(),
         })
     });
-    let series = series.collect::<Result<_, String>>()?;
-    Ok(record::Decoded { symbols: layout.symbols, families: layout.families, series })
+    let mut series = series.collect::<Result<Vec<_>, String>>()?;
+    let mut before = 0;
+    for one in exemplars {
+        let sample = series.get_mut(one.series as usize).ok_or("an exemplar of nothing")?;
+        if one.series < before || one.labels.len() % 2 == 1 {
+            return Err("exemplars out of order, or half a label".into());
+        }
+        before = one.series;
+        let timestamp = sample.timestamp.checked_add(one.timestamp_offset).ok_or("a time out of bounds")?;
+        sample.exemplars.push(record::Exemplar { labels: one.labels, value_bits: one.value_bits, timestamp });
+    }
+    Ok(record::Decoded { symbols: layout.symbols, families: layout.families, series, timestamp })
 }
 
 /// A number that the generated types do not leave out, in place of those that they do.
@@ -207,11 +219,12 @@ proptest! {
     fn a_record_is_what_the_generated_types_write(case in case()) {
         let records = case.records();
         for record in &records {
-            let read = pb::Record::decode(&*record.bytes).unwrap();
-            prop_assert_eq!(&read.encode_to_vec()[..], &record.bytes[..]);
+            let read = pb::Record::decode(&*record.bytes()).unwrap();
+            prop_assert_eq!(&read.encode_to_vec()[..], &record.bytes()[..]);
             let layout = pb::Layout::decode(&*read.layout).unwrap();
             prop_assert_eq!(&layout.encode_to_vec(), &read.layout);
-            prop_assert_eq!(&record::decode(&record.bytes).unwrap(), &decoded(read).unwrap());
+            prop_assert_eq!(&record::decode(record.bytes()).unwrap(), &decoded(read).unwrap());
+            prop_assert_eq!(record::decode(record.pieces.clone()).unwrap(), record::decode(record.bytes()).unwrap());
             prop_assert_eq!(layout.series.len(), record.samples);
             prop_assert!(record.samples <= case.max_samples);
             let unique: std::collections::BTreeSet<&String> = layout.symbols.iter().collect();
@@ -228,13 +241,13 @@ proptest! {
         length in any::<proptest::sample::Index>(),
     ) {
         for record in case.records() {
-            let mut bytes = record.bytes.to_vec();
+            let mut bytes = record.bytes().to_vec();
             for (place, byte) in &changes {
                 let place = place.index(bytes.len());
                 bytes[place] = *byte;
             }
             bytes.extend(&more);
-            for bytes in [&bytes[..], &record.bytes[..length.index(record.bytes.len())]] {
+            for bytes in [&bytes[..], &record.bytes()[..length.index(record.bytes().len())]] {
                 match (record::decode(bytes), pb::Record::decode(bytes)) {
                     (Ok(ours), Ok(theirs)) => prop_assert_eq!(Ok(ours), decoded(theirs)),
                     (Ok(_), Err(error)) => panic!("the generated types refuse it: {error}"),
@@ -252,15 +265,15 @@ proptest! {
         at in prop_oneof![Just(AT), -5_i64..5],
     ) {
         for record in case.records() {
-            let mut whole = pb::Record::decode(&*record.bytes).unwrap();
+            let mut whole = pb::Record::decode(&*record.bytes()).unwrap();
             whole.timestamp = at;
             whole.timestamp_offsets = times.iter().take(record.samples).map(|time| i64::from(time.0)).collect();
             whole.start_timestamps = times.iter().take(record.samples).map(|time| time.1).collect();
             let bytes = whole.encode_to_vec();
-            let ours = record::decode(&bytes).unwrap();
+            let ours = record::decode(&*bytes).unwrap();
             prop_assert_eq!(&ours, &decoded(whole).unwrap());
             let mut encoder = Encoder::new(case.external.clone());
-            let flat = encoder.read(bytes.into()).unwrap();
+            let flat = encoder.read(&*bytes).unwrap();
             let range = 0..record.samples;
             prop_assert_eq!(flat.newest(range.clone()), ours.series.iter().map(|one| one.timestamp).max());
             for _ in 0..2 {
@@ -281,9 +294,9 @@ proptest! {
     fn a_request_of_1_0_is_what_the_generated_types_write_and_says_the_batch(case in case()) {
         let mut said = Vec::new();
         for record in case.records() {
-            let flat = Flat::read(record.bytes.clone()).unwrap();
-            let record = record::decode(&record.bytes).unwrap();
-            let bytes = rw1::plain(&flat, 0..record.series.len(), &case.external, Metadata::With);
+            let flat = Flat::read(record.bytes()).unwrap();
+            let record = record::decode(record.bytes()).unwrap();
+            let bytes = rw1::plain(&flat, 0..record.series.len(), &case.external, Metadata::With, Exemplars::With);
             let read = v1::WriteRequest::decode(&*bytes).unwrap();
             let mut full = read.clone();
             full.timeseries.iter_mut().flat_map(|one| &mut one.samples).for_each(|one| mark(&mut one.value));
@@ -303,9 +316,9 @@ proptest! {
     fn a_request_of_2_0_is_what_the_generated_types_write_and_says_the_batch(case in case()) {
         let mut said = Vec::new();
         for record in case.records() {
-            let flat = Flat::read(record.bytes.clone()).unwrap();
-            let record = record::decode(&record.bytes).unwrap();
-            let bytes = rw2::plain(&flat, 0..record.series.len(), &case.external);
+            let flat = Flat::read(record.bytes()).unwrap();
+            let record = record::decode(record.bytes()).unwrap();
+            let bytes = rw2::plain(&flat, 0..record.series.len(), &case.external, Exemplars::With);
             let read = v2::Request::decode(&*bytes).unwrap();
             let mut full = read.clone();
             full.timeseries.iter_mut().flat_map(|one| &mut one.samples).for_each(|one| mark(&mut one.value));
@@ -330,11 +343,11 @@ proptest! {
     #[test]
     fn a_part_of_a_record_makes_the_request_of_its_series_alone(case in case(), from in 0_usize..8) {
         for record in case.records() {
-            let flat = Flat::read(record.bytes.clone()).unwrap();
-            let record = record::decode(&record.bytes).unwrap();
+            let flat = Flat::read(record.bytes()).unwrap();
+            let record = record::decode(record.bytes()).unwrap();
             let range = from.min(record.series.len())..record.series.len();
-            let one = rw1::plain(&flat, range.clone(), &case.external, Metadata::Without);
-            let two = rw2::plain(&flat, range.clone(), &case.external);
+            let one = rw1::plain(&flat, range.clone(), &case.external, Metadata::Without, Exemplars::With);
+            let two = rw2::plain(&flat, range.clone(), &case.external, Exemplars::With);
             let one = v1::WriteRequest::decode(&*one).unwrap();
             let two = v2::Request::decode(&*two).unwrap();
             prop_assert_eq!(one.timeseries.len(), range.len());
