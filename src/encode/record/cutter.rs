@@ -8,7 +8,7 @@ use super::tick::{Before, LeftOut, Part, each, untangle};
 use super::times::Times;
 use super::writer::{Piece, Writer};
 use super::{Identity, Record};
-use crate::sample::{Advance, Batch, Millis, Role, Scope, SeriesId, SeriesSet, Source};
+use crate::sample::{Advance, Batch, Ended, Millis, Role, Scope, SeriesId, SeriesSet, Source};
 
 /// A series as a record has told it before a restart: its own time, where it had one.
 pub type Told = (SeriesId, Role, Option<Millis>);
@@ -114,6 +114,13 @@ impl Cutter {
             self.last = Some(Last { identity: identity.clone(), max_samples, sources, pieces });
         }
         Cut { records, left_out }
+    }
+
+    /// Every series that is said now, as it would end.
+    pub fn alive(&self) -> Vec<Ended> {
+        let told = self.told.iter().filter(|(.., own)| own.is_none());
+        let told = told.map(|(id, role, _)| Ended { id: id.clone(), role: *role, meaning: None });
+        self.sources.values().flat_map(|known| known.series.alive()).chain(told).collect()
     }
 
     /// Gives what was told before a restart to who says it now; what nobody says goes to the first one, whose
