@@ -27,6 +27,7 @@ mod queue_commands;
 mod receiver;
 mod relay_batch;
 mod relay_push;
+mod relay_receivers;
 mod relay_ticks;
 mod remote_rig;
 mod rules;

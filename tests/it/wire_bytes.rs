@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use fleetpush::encode::record::{self, Flat, Identity};
 use fleetpush::encode::rw1::Metadata;
-use fleetpush::encode::{Encoder, Exemplars, rw1, rw2};
+use fleetpush::encode::{Encoder, Exemplars, family, rw1, rw2};
+use fleetpush::pb::metric_family::MetricFamily;
 use fleetpush::pb::{record as pb, remote_write_v1 as v1, remote_write_v2 as v2};
 use fleetpush::sample::{
     Batch, Ended, Exemplar, Family, Kind, LabelName, Labels, Meaning, MetricName, Millis, Own, Role, Scope,
@@ -101,7 +102,7 @@ fn own() -> impl Strategy<Value = Option<Box<Own>>> {
     proptest::option::of(own)
 }
 
-fn family(name: &'static str) -> impl Strategy<Value = Family> {
+fn a_family(name: &'static str) -> impl Strategy<Value = Family> {
     let sets = btree_set(label_set(0..4).prop_map(|pairs| labels(&pairs)), 0..6);
     let series = sets.prop_flat_map(|sets| {
         let count = sets.len();
@@ -138,7 +139,7 @@ fn ended() -> impl Strategy<Value = Vec<Ended>> {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let families = (family("balena_devices"), family("balena_up"), family("métrique à"));
+    let families = (a_family("balena_devices"), a_family("balena_up"), a_family("métrique à"));
     let identity = (label_value(), label_value()).prop_map(|(job, instance)| Identity {
         job: job.as_str().into(),
         instance: instance.as_str().into(),
@@ -457,5 +458,51 @@ proptest! {
                 prop_assert_eq!(two.samples[0].value.to_bits(), kept.value_bits);
             }
         }
+    }
+
+    #[test]
+    fn a_body_of_relayed_families_is_what_the_generated_types_write(
+        case in case(),
+        histogram in a_family("h_bucket"), sum in a_family("h_sum"), count in a_family("h_count"),
+        bounds in vec(proptest::sample::select(vec!["1", "2.5", "+Inf", "x", "1.0"]), 6),
+        counts in vec(prop_oneof![Just(0.0), Just(7.0), Just(0.5)], 8),
+    ) {
+        let part = |family: Family, label: &str| {
+            let series = family.series.into_iter().enumerate().map(|(at, one)| {
+                let step = (LabelName::new(label).unwrap(), Text::from(bounds[at]));
+                let own = one.labels.iter().map(|own| (own.name.clone(), own.value.clone()));
+                let labels = Labels::new(own.chain((!label.starts_with("no")).then_some(step))).unwrap();
+                Series { labels, value: Value::from(counts[at]), own: None }
+            });
+            let mut seen = std::collections::BTreeSet::new();
+            let series = series.filter(|one| seen.insert(one.labels.clone())).collect();
+            let of = Some(MetricName::new("h").unwrap());
+            Family { kind: Kind::Histogram, of, role: Role::Relayed, series, ..family }
+        };
+        let mut families = case.batch.families().to_vec();
+        families.extend([part(histogram, "le"), part(sum, "none"), part(count, "none")]);
+        let group = [("job", &*case.identity.job), ("site", "lobby")];
+        let relayed = family::relayed(&families, &group, |name| name == "balena_up");
+        let (mut rest, mut again, mut samples) = (&relayed.body[..], Vec::new(), 0);
+        let mut names = std::collections::BTreeSet::new();
+        while !rest.is_empty() {
+            let read = MetricFamily::decode_length_delimited(&mut rest).unwrap();
+            prop_assert!(names.insert(read.name().to_owned()));
+            let mut seen = std::collections::BTreeSet::new();
+            for metric in &read.metric {
+                let labels = metric.label.iter().map(|one| (one.name().to_owned(), one.value().to_owned()));
+                let labels: Vec<_> = labels.collect();
+                prop_assert!(labels.windows(2).all(|two| two[0].0 < two[1].0), "{:?}", labels);
+                prop_assert!(labels.iter().all(|(name, _)| name != "job" && name != "site"));
+                prop_assert!(seen.insert(labels));
+                samples += metric.histogram.as_ref().map_or(1, |whole| whole.bucket.len() + 2);
+            }
+            again.extend(read.encode_length_delimited_to_vec());
+        }
+        prop_assert_eq!(&again, &relayed.body);
+        prop_assert_eq!(samples, relayed.samples);
+        let alive = families.iter().flat_map(|family| &family.series).filter(|one| !one.value.is_stale());
+        let left: usize = relayed.left_out.values().map(|left| left.samples).sum();
+        prop_assert_eq!(samples + left, alive.count());
     }
 }
