@@ -9,7 +9,7 @@ use super::http::{AuthorizationBlock, BasicBlock, Credentials, TlsBlock, headers
 use super::oauth2::OAuth2Block;
 use super::relabel::{RuleBlock, rules};
 use super::resolve::{Resolver, env_twice, shown, twice, wrong};
-use super::types::{Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Retry, Start};
+use super::types::{Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Retry, SendExemplars, Start};
 use super::value::{Place, Setting};
 use crate::relabel::Rules;
 use crate::sample::Text;
@@ -67,6 +67,8 @@ blocks! {
         queue_config: QueueConfigBlock,
         /// Types and helps in remote write 1.0; 2.0 always has them.
         metadata_config: MetadataBlock,
+        /// Exemplars of relayed pages: `true` sends them in 1.0 as well, `false` (Prometheus' own default) never.
+        send_exemplars: Typed as "boolean" = "they go with 2.0 only",
     }
     /// How requests to one endpoint are cut and tried again.
     QueueConfigBlock {
@@ -129,6 +131,7 @@ impl Resolver<'_> {
         let start = block.start;
         let send = block.metadata_config.send;
         let every = block.metadata_config.send_interval;
+        let exemplars = block.send_exemplars;
         let credentials = Credentials {
             basic: block.basic_auth,
             authorization: block.authorization,
@@ -162,6 +165,9 @@ impl Resolver<'_> {
                 send: send.map_or(Ok(true), |setting| setting.boolean())?,
                 every: every.map_or(Ok(METADATA_EVERY), |setting| setting.duration())?,
             },
+            exemplars: exemplars.map_or(Ok(SendExemplars::InTwo), |setting| {
+                Ok(if setting.boolean()? { SendExemplars::Always } else { SendExemplars::Never })
+            })?,
             http,
         })
     }
@@ -185,6 +191,7 @@ impl Resolver<'_> {
             max_shards: SHARDS,
             retry: Retry { min: MIN_BACKOFF, max: MAX_BACKOFF },
             metadata: MetadataSettings { send: true, every: METADATA_EVERY },
+            exemplars: SendExemplars::InTwo,
             http,
         })
     }
