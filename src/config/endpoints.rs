@@ -67,8 +67,9 @@ blocks! {
         queue_config: QueueConfigBlock,
         /// Types and helps in remote write 1.0; 2.0 always has them.
         metadata_config: MetadataBlock,
-        /// Exemplars of relayed pages: `true` sends them in 1.0 as well, `false` (Prometheus' own default) never.
-        send_exemplars: Typed as "boolean" = "they go with 2.0 only",
+        /// Whether exemplars of relayed pages are sent: `true` sends them in 1.0 as well, `false` (Prometheus' own default)
+        /// never.
+        send_exemplars: Typed as "boolean" = "with 2.0 only",
     }
     /// How requests to one endpoint are cut and tried again.
     QueueConfigBlock {

@@ -70,7 +70,7 @@ impl Relay {
         let mut groups = std::mem::take(&mut self.groups);
         let mut number = 0;
         while let Some(group) = groups.get_mut(number) {
-            let Round { gone, groups: more } = group
+            let Round { gone, groups: more, .. } = group
                 .scrape(at, async |batch| {
                     assert_eq!(batch.at(), at);
                     let before = all.batches.insert(batch.source().to_string(), batch);
