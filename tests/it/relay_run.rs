@@ -146,7 +146,7 @@ async fn targets_of_a_tick_share_a_request_and_a_slow_one_holds_up_nobody() {
     }
     let page = get(&format!("{}/metrics", program.page().await)).await;
     assert!(page.contains("fleetpush_scrapes_total{") && !page.contains("quick"), "{page}");
-    assert_eq!(get(&format!("{}/-/ready", program.page().await)).await.trim(), "ready");
+    assert_eq!(get(&format!("{}/-/ready", program.page().await)).await.trim(), "fleetpush is ready");
 }
 
 #[tokio::test]
