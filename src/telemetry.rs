@@ -10,6 +10,7 @@ mod failing;
 pub mod logs;
 pub mod metrics;
 mod queue;
+mod scraping;
 pub mod status;
 pub mod words;
 
@@ -25,6 +26,8 @@ use crate::sample::{Family, Millis, Text};
 use failing::{Failing, Runs};
 use metrics::Metrics;
 pub use queue::Backlog;
+pub use scraping::Scraped;
+use scraping::Troubles;
 use status::{Delivery, SinkState, Status};
 
 /// What kind of sink one is.
@@ -112,8 +115,10 @@ struct Inner {
     metrics: Metrics,
     failing: Failing,
     refusals: Runs,
+    troubles: Troubles,
     status: watch::Sender<Status>,
     clock_distrusted: AtomicBool,
+    relay_leaves_out: AtomicBool,
     queue_broken: AtomicBool,
 }
 
@@ -133,8 +138,10 @@ impl Telemetry {
             metrics,
             failing: Failing::default(),
             refusals: Runs::default(),
+            troubles: Troubles::default(),
             status: watch::Sender::new(Status::default()),
             clock_distrusted: AtomicBool::new(false),
+            relay_leaves_out: AtomicBool::new(false),
             queue_broken: AtomicBool::new(false),
         }))
     }
@@ -284,6 +291,21 @@ impl Telemetry {
                 state.dropped += samples as u64;
             }
         });
+    }
+
+    /// Samples of a relayed page that a Pushgateway cannot hold; with an example where this is the first time.
+    pub fn left_out(&self, sink: &SinkName, samples: usize, reason: &str, example: Option<&str>) {
+        self.0.metrics.sink_left_out.add(sink.sink_with(reason), samples as f64);
+        if let Some(example) = example {
+            warn!(
+                sink = &*sink.name,
+                url = &*sink.url,
+                reason,
+                samples,
+                example,
+                "samples of a relayed page are left out, which a Pushgateway does not take; from here on they are only counted"
+            );
+        }
     }
 
     /// The receiver does not know 2.0; 1.0 is spoken from here on.

@@ -7,9 +7,11 @@ use super::ConfigError;
 use super::block::{Pairs, Placed, Typed, blocks};
 use super::http::{AuthorizationBlock, BasicBlock, Credentials, TlsBlock, headers, tls};
 use super::oauth2::OAuth2Block;
+use super::relabel::{RuleBlock, rules};
 use super::resolve::{Resolver, env_twice, shown, twice, wrong};
-use super::types::{Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Retry, Start};
+use super::types::{Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Retry, SendExemplars, Start};
 use super::value::{Place, Setting};
+use crate::relabel::Rules;
 use crate::sample::Text;
 
 /// Prometheus' own default.
@@ -59,10 +61,15 @@ blocks! {
         /// Where an endpoint begins that the queue does not know yet: with what comes from `now` on, or with the `oldest`
         /// samples that are still there for another endpoint.
         start: Typed as "`now` or `oldest`" = "`now`",
+        /// Rules for each series before it is sent, external labels included.
+        write_relabel_configs: Vec<Placed<RuleBlock>>,
         /// How requests to this endpoint are cut and tried again.
         queue_config: QueueConfigBlock,
         /// Types and helps in remote write 1.0; 2.0 always has them.
         metadata_config: MetadataBlock,
+        /// Whether exemplars of relayed pages are sent: `true` sends them in 1.0 as well, `false` (Prometheus' own default)
+        /// never.
+        send_exemplars: Typed as "boolean" = "with 2.0 only",
     }
     /// How requests to one endpoint are cut and tried again.
     QueueConfigBlock {
@@ -125,12 +132,14 @@ impl Resolver<'_> {
         let start = block.start;
         let send = block.metadata_config.send;
         let every = block.metadata_config.send_interval;
+        let exemplars = block.send_exemplars;
         let credentials = Credentials {
             basic: block.basic_auth,
             authorization: block.authorization,
             oauth2: block.oauth2,
             bearer: (block.bearer_token, block.bearer_token_file),
         };
+        let write_relabel = rules(block.write_relabel_configs)?;
         let from_environment = block.proxy_from_environment;
         let http = HttpSettings {
             auth: self.auth(credentials)?,
@@ -149,6 +158,7 @@ impl Resolver<'_> {
             })?,
             protobuf_message: message
                 .map_or(Ok(ProtobufMessage::Auto), |setting| protobuf_message(&setting))?,
+            write_relabel,
             max_samples_per_send,
             max_shards,
             retry,
@@ -156,6 +166,9 @@ impl Resolver<'_> {
                 send: send.map_or(Ok(true), |setting| setting.boolean())?,
                 every: every.map_or(Ok(METADATA_EVERY), |setting| setting.duration())?,
             },
+            exemplars: exemplars.map_or(Ok(SendExemplars::InTwo), |setting| {
+                Ok(if setting.boolean()? { SendExemplars::Always } else { SendExemplars::Never })
+            })?,
             http,
         })
     }
@@ -174,10 +187,12 @@ impl Resolver<'_> {
             start: Start::Now,
             protobuf_message: get("PROTOBUF_MESSAGE")
                 .map_or(Ok(ProtobufMessage::Auto), |setting| protobuf_message(&setting))?,
+            write_relabel: Rules::default(),
             max_samples_per_send: max_samples,
             max_shards: SHARDS,
             retry: Retry { min: MIN_BACKOFF, max: MAX_BACKOFF },
             metadata: MetadataSettings { send: true, every: METADATA_EVERY },
+            exemplars: SendExemplars::InTwo,
             http,
         })
     }

@@ -1,14 +1,15 @@
 //! The file as it is typed: which keys there are, what each takes, and the reference of it; blocks that have a module
-//! of their own stand there. `remote_write:` takes Prometheus' own keys; those of them that we do not have stand in
-//! `foreign`. Never: whether a value makes sense.
+//! of their own stand there. `remote_write:` and `scrape_configs:` take Prometheus' own keys; those of
+//! them that we do not have stand in `foreign`. Never: whether a value makes sense.
 
 use std::io::Read as _;
 
 use super::ConfigError;
 use super::accounts::AccountBlock;
-use super::block::{Anything, OneOrMany, Pairs, Placed, Read, Reader, Typed, blocks};
+use super::block::{OneOrMany, Pairs, Placed, Read, Reader, Typed, blocks};
 use super::endpoints::EndpointBlock;
 use super::gateways::GatewayBlock;
+use super::scrape::ScrapeBlock;
 use super::yaml::{self, At};
 
 /// A file that is longer is no configuration.
@@ -42,8 +43,9 @@ blocks! {
         /// The remote-write endpoints that the counts are sent to, in Prometheus' own keys: a block that works there can be
         /// pasted.
         remote_write: Vec<Placed<EndpointBlock>>,
-        /// Must be empty in this version.
-        scrape_configs: Vec<Placed<Anything>> as "list",
+        /// What is scraped and relayed, in Prometheus' own keys: a block that works there can be pasted. See
+        /// [scraping](#scraping).
+        scrape_configs: Vec<Placed<ScrapeBlock>>,
         /// The queue on the disk that samples wait in until each remote-write endpoint has taken them.
         queue: QueueBlock,
         /// The page that Prometheus scrapes and that browsers open.
@@ -100,8 +102,8 @@ pub(super) fn read(path: &str) -> Result<(File, Vec<String>), ConfigError> {
     document(path)
 }
 
-/// Reads any file of ours as what its root must be.
-pub(super) fn document<T: Read>(path: &str) -> Result<(T, Vec<String>), ConfigError> {
+/// The bytes of a file that is not longer than a configuration may be.
+pub(super) fn bytes(path: &str) -> Result<Vec<u8>, ConfigError> {
     let unreadable = |cause| ConfigError::File { path: path.to_owned(), cause };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
@@ -109,6 +111,12 @@ pub(super) fn document<T: Read>(path: &str) -> Result<(T, Vec<String>), ConfigEr
     if bytes.len() as u64 > LIMIT {
         return Err(ConfigError::TooLong { path: path.to_owned(), limit: LIMIT });
     }
+    Ok(bytes)
+}
+
+/// Reads any file of ours as what its root must be.
+pub(super) fn document<T: Read>(path: &str) -> Result<(T, Vec<String>), ConfigError> {
+    let bytes = bytes(path)?;
     let mut reader = Reader { path, warnings: Vec::new() };
     let text = match std::str::from_utf8(&bytes) {
         Ok(text) => text,

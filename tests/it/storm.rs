@@ -11,7 +11,7 @@ mod odometer;
 mod outage;
 mod prometheus;
 mod read_only;
-mod report;
+pub mod report;
 mod store;
 
 use std::collections::BTreeMap;

@@ -17,6 +17,9 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
     ("AccountBlock", &[("token", "x")]),
     ("GatewayBlock", &[("url", "http://gateway")]),
     ("EndpointBlock", &[("url", "http://receiver/write")]),
+    ("ScrapeBlock", &[("job_name", "x")]),
+    ("FilesBlock", &[("files", "[x.yml]")]),
+    ("RuleBlock", &[("target_label", "x")]),
     ("BasicBlock", &[("username", "x"), ("password", "x")]),
     ("AuthorizationBlock", &[("credentials", "x")]),
     ("OAuth2Block", &[("client_id", "x"), ("client_secret", "x"), ("token_url", "http://login/token")]),
@@ -48,6 +51,14 @@ const KINDS: &[(&str, &str, &[&str])] = &[
     ("text", "nonsense", &[]),
     ("secret", "nonsense", &[]),
     ("path, or `memory`", "nonsense", &[]),
+    ("whole number", "nonsense", &["is not a whole number; 0 is no limit"]),
+    ("path on a target", "/a?b", &["has a query"]),
+    ("map of lists of texts", "{a: b}", &["must be a list"]),
+    ("list of addresses", "['http://a']", &["is a URL"]),
+    ("list of paths", "[nonsense]", &["must end in .json, .yml or .yaml"]),
+    ("list of label names", "", &[]),
+    ("label name", "", &[]),
+    ("expression", "'('", &["regex: "]),
     ("list", "", &[]),
     ("list of texts", "[nonsense]", &[]),
     ("map of texts", "{Nonsense: x}", &[]),
@@ -114,7 +125,10 @@ impl Bench {
             let mut all: Vec<String> = needed
                 .iter()
                 .filter(|(name, _)| stem(name) != stem(key.name))
-                .map(|(name, value)| format!("{name}: \"{value}\""))
+                .map(|(name, value)| match value.strip_prefix('[') {
+                    Some(_) => format!("{name}: {value}"),
+                    None => format!("{name}: \"{value}\""),
+                })
                 .collect();
             all.extend(value.map(|value| format!("{}: {value}", key.name)));
             text = Some(format!("{{{}}}", all.join(", ")));
