@@ -35,7 +35,11 @@ const KINDS: &[(&str, &str, &[&str])] = &[
     ("duration or seconds", "nonsense", &["is not a duration"]),
     ("size", "nonsense", &["is not a size"]),
     ("boolean", "nonsense", &["is neither true nor false"]),
-    ("whole number above 0", "nonsense", &["is not a whole number above 0"]),
+    (
+        "whole number above 0",
+        "nonsense",
+        &["is not a whole number above 0", "is not a whole number from 1 to"],
+    ),
     ("URL", "nonsense", &["does not begin with http://", "is not the URL of an HTTP proxy"]),
     ("path", "/nowhere/file", &["cannot read", "cannot be read"]),
     ("path of a URL", "nonsense", &["is not a path for metrics"]),
