@@ -114,7 +114,7 @@ fn environment() -> Result<Environment, String> {
 
 async fn dispatch(args: Args, environment: Environment) -> Exit {
     let look = Look::of(args.settings.color, &environment);
-    let host = gethostname::gethostname().to_string_lossy().into_owned();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     // What asks for no configuration is not kept from its work by a bad one.
     match &args.command {
         Some(Command::Demo(options)) => return demo::demo(options, &args.settings, &environment).await,
@@ -143,6 +143,9 @@ async fn dispatch(args: Args, environment: Environment) -> Exit {
     if lacks_token(&config, &command) {
         let exit = if matches!(command, Command::Run) { Exit::Failed } else { Exit::Usage };
         return fail(exit, config::missing_token_message());
+    }
+    if config.accounts.is_empty() && command.needs_token() {
+        tracing::info!("no balena account is set: only the targets of scrape_configs are asked");
     }
     match command {
         Command::Run => {

@@ -12,6 +12,7 @@ mod check;
 mod cut;
 mod described;
 mod lane;
+mod loaded;
 mod step;
 mod terms;
 
@@ -28,7 +29,8 @@ use self::burst::Taken;
 use self::cut::Cuts;
 use self::described::Described;
 use self::lane::Lane;
-use self::step::{Loaded, Owed, Step};
+use self::loaded::Loaded;
+use self::step::{Owed, Step};
 use self::terms::Terms;
 use super::remote_write::{Dialect, Reason};
 use crate::clock::Clock;

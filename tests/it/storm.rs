@@ -3,7 +3,7 @@
 //! `make soak` runs the same tests for longer and alone; their figures go to `docs/soak.md`.
 
 mod answers;
-mod disk;
+pub mod disk;
 mod door;
 mod kills;
 mod log;
@@ -11,7 +11,7 @@ mod odometer;
 mod outage;
 mod prometheus;
 mod read_only;
-mod report;
+pub mod report;
 mod store;
 
 use std::collections::BTreeMap;

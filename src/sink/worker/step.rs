@@ -10,10 +10,10 @@ use super::Worker;
 use super::answer::Heard;
 use super::lane::{Lane, Next};
 use crate::encode::Outgoing;
-use crate::encode::record::{Gap, Pieces};
 use crate::encode::rw1::Metadata;
-use crate::http::{HttpError, Request};
+use crate::http::{HttpError, Request, chain};
 use crate::queue::{self, Done, Position, QueueError, Refused};
+use crate::retry::{RETRY_AFTER_CAP, retry_after};
 use crate::sample::Millis;
 use crate::sink::remote_write::{self, Protocol, Reason, Verdict};
 use crate::telemetry::status::Delivery;
@@ -34,14 +34,6 @@ pub(super) enum Step {
     Wait(Duration),
     /// The receiver refuses us as a whole: the next one after this delay.
     Parked(Duration),
-}
-
-/// The record that is being delivered.
-#[derive(Debug)]
-pub(super) struct Loaded {
-    lane: Lane,
-    number: u64,
-    record: Outgoing,
 }
 
 /// What is answered for and not yet written down: nothing else is done before it is.
@@ -136,33 +128,6 @@ impl Worker {
         Step::Wait(WITHOUT_QUEUE)
     }
 
-    /// The record that is being delivered, or another one; the error says what is wrong with it.
-    fn load(&mut self, number: u64, source: &queue::Record) -> Result<Outgoing, String> {
-        match self.loaded.take() {
-            Some(loaded) if loaded.lane == self.lane && loaded.number == number => Ok(loaded.record),
-            _ => {
-                self.attempt = 0;
-                self.read(source)
-            }
-        }
-    }
-
-    /// Reads a record; the error says what is wrong with it.
-    pub(super) fn read(&mut self, source: &queue::Record) -> Result<Outgoing, String> {
-        let layout = source.shared.clone().map(|shared| Gap { at: shared.at, bytes: shared.bytes });
-        let pieces = Pieces { own: source.own.clone(), layout };
-        let record = self.encoder.read(pieces).map_err(|error| error.to_string())?;
-        if record.series_count() != source.samples {
-            return Err("the record is damaged: it does not hold the samples that it should".into());
-        }
-        self.outgoing(record)
-    }
-
-    /// Keeps a record for its next request.
-    pub(super) fn keep_loaded(&mut self, number: u64, record: Outgoing) {
-        self.loaded = Some(Loaded { lane: self.lane, number, record });
-    }
-
     pub(super) fn metadata(&self, record: &Outgoing, range: &Range<usize>) -> Metadata {
         match self.dialect.protocol() {
             Protocol::One => self.described.due(record.record(), record.range(range), self.clock.now()),
@@ -194,17 +159,27 @@ impl Worker {
     async fn ask(&mut self) -> Option<Duration> {
         let before = self.dialect.protocol();
         let body = Protocol::Two.question().unwrap_or_default();
-        let answer = self.post(Protocol::Two, body.into(), 0).await.ok();
+        let answer = self.post(Protocol::Two, body.into(), 0).await;
+        let wait = answer.as_ref().err().and_then(|error| Some((chain(error), self.asked_to_wait(error)?)));
+        let answer = answer.ok();
         let known = answer.as_ref().map(|heard| (heard.status, heard.written));
         self.dialect.answered(self.clock.now(), known);
         if before == Protocol::Two && self.dialect.protocol() == Protocol::One {
             self.telemetry.fell_back(&self.sink, &"the receiver answered 415 to an empty 2.0 request");
         }
-        let heard = answer?;
-        let delay = heard.retry_after.filter(|_| matches!(heard.status, 429 | 503))?;
-        self.telemetry.retrying(&self.sink, 0, &heard.why(), delay);
-        self.tally.failure = Some(heard.why());
+        let busy = |heard: Heard| {
+            let delay = heard.retry_after.filter(|_| matches!(heard.status, 429 | 503))?;
+            Some((heard.why(), delay))
+        };
+        let (why, delay) = wait.or_else(|| busy(answer?))?;
+        self.telemetry.retrying(&self.sink, 0, &why, delay);
+        self.tally.failure = Some(why);
         Some(delay)
+    }
+
+    /// What a token endpoint says of when to ask again.
+    fn asked_to_wait(&self, error: &HttpError) -> Option<Duration> {
+        retry_after(error.retry_after()?, self.clock.now(), RETRY_AFTER_CAP)
     }
 
     pub(super) async fn post(
@@ -369,12 +344,12 @@ impl Worker {
     }
 
     pub(super) fn failed(&mut self, sent: &Sent, error: &HttpError) -> Step {
-        let why = crate::http::chain(error);
+        let why = chain(error);
         if error.is_refusal() {
             return self.park_for(&why, error.next_step());
         }
         let why = format!("{why}; {}", error.next_step());
-        self.retry(sent.sent.len(), why, None)
+        self.retry(sent.sent.len(), why, self.asked_to_wait(error))
     }
 
     fn retry(&mut self, samples: usize, why: String, after: Option<Duration>) -> Step {
