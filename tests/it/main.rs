@@ -32,6 +32,7 @@ mod servers;
 mod status;
 mod storm;
 mod strict;
+mod suite;
 mod tls;
 mod verdict;
 mod walls;
