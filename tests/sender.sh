@@ -4,7 +4,7 @@
 #
 #   RW_SCRAPE_TARGET  host:port of the page, which is at /metrics
 #   RW_URL            where remote write goes
-#   RW_PROTO          1 or 2: the version of remote write, which is pinned
+#   RW_PROTO          1 or 2: the version of remote write, which is pinned; auto: what the receiver knows
 #   FLEETPUSH         the binary (default: fleetpush in PATH)
 #
 # A suite's adapter starts it, signals it, and waits for its exit code, which is 0:
@@ -20,11 +20,12 @@ fail() {
   exit 2
 }
 
-: "${RW_SCRAPE_TARGET:?host:port of the page}" "${RW_URL:?where remote write goes}" "${RW_PROTO:?1 or 2}"
+: "${RW_SCRAPE_TARGET:?host:port of the page}" "${RW_URL:?where remote write goes}" "${RW_PROTO:?1, 2 or auto}"
 case $RW_PROTO in
 1 | 1.0) version=1.0 ;;
 2 | 2.0) version=2.0 ;;
-*) fail "RW_PROTO is $RW_PROTO; set it to 1 or 2" ;;
+auto) version=auto ;;
+*) fail "RW_PROTO is $RW_PROTO; set it to 1, 2 or auto" ;;
 esac
 case $RW_SCRAPE_TARGET$RW_URL in
 *\'*) fail "RW_SCRAPE_TARGET and RW_URL stand in quotes; leave ' out" ;;

@@ -11,18 +11,26 @@ use axum::http::Method;
 use super::decode::{Request, STALE};
 use super::sender::{Running, Sender};
 use super::site::{Answers, Got, Page, Pages, Reply, Site};
-use crate::servers::eventually;
 use crate::strict::Pairs;
 
 /// Within this what a case waits for has come: a scrape comes each second, on a machine that has other work.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// The version of remote write that the sender is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    One,
+    Two,
+    /// It finds out what the receiver knows.
+    Auto,
+}
 
 #[derive(Clone)]
 pub struct Case {
     pages: Pages,
     answers: Answers,
     sender: Sender,
-    version: u8,
+    version: Version,
     url: Option<String>,
     series_end: bool,
 }
@@ -35,6 +43,8 @@ pub struct Seen {
     pub log: String,
     /// Host and port of the page.
     pub target: String,
+    /// How often the page was asked for.
+    pub scrapes: usize,
 }
 
 impl Seen {
@@ -78,7 +88,7 @@ impl Case {
             pages: Arc::new(pages),
             answers: Arc::new(|_, got| Reply::of(204, got)),
             sender: Sender::Ours,
-            version: 2,
+            version: Version::Two,
             url: None,
             series_end: false,
         }
@@ -95,7 +105,7 @@ impl Case {
         self.answers(move |_, got| Reply::of(status, got))
     }
 
-    pub fn version(mut self, version: u8) -> Self {
+    pub fn version(mut self, version: Version) -> Self {
         self.version = version;
         self
     }
@@ -124,22 +134,22 @@ impl Case {
 
     /// Runs until enough has come.
     pub async fn run_until(self, enough: impl Fn(&[Got]) -> bool) -> Seen {
-        self.run_until_all(async |site, _| site.look(&enough)).await
+        self.run_until_all(|site, _| site.look(&enough)).await
     }
 
     /// Runs for so long: only where a suite counts within a time.
     pub async fn run_for(self, time: Duration) -> Seen {
         let end = tokio::time::Instant::now() + time;
-        self.run_until_all(async |_, _| tokio::time::Instant::now() >= end).await
+        self.run_until_all(|_, _| tokio::time::Instant::now() >= end).await
     }
 
     /// Runs until the server and the sender are as they should be.
-    pub async fn run_until_all(self, enough: impl AsyncFn(&Site, &mut Running) -> bool) -> Seen {
+    pub async fn run_until_all(self, enough: impl Fn(&Site, &mut Running) -> bool) -> Seen {
         let site = Site::start(self.pages.clone(), self.answers.clone()).await;
         let url = self.url.clone().unwrap_or_else(|| site.push_url());
         let mut running = self.sender.start(&site.address(), &url, self.version);
         let end = tokio::time::Instant::now() + LIMIT;
-        while !enough(&site, &mut running).await {
+        while !enough(&site, &mut running) {
             let names = || {
                 site.got()
                     .iter()
@@ -158,7 +168,13 @@ impl Case {
         }
         assert_eq!(running.interrupted().await, 0, "its exit code:\n{}", running.log());
         let log = running.log();
-        let seen = Seen { requests: site.got(), came: site.came(), log, target: site.address() };
+        let seen = Seen {
+            requests: site.got(),
+            came: site.came(),
+            log,
+            target: site.address(),
+            scrapes: site.scrapes(),
+        };
         if self.sender == Sender::Ours {
             assert_eq!(running.rest(), 0, "the wrapper leaves nothing behind");
             self.check(&seen);
@@ -171,9 +187,14 @@ impl Case {
         let mut last = BTreeMap::<Pairs, i64>::new();
         let mut refused = Vec::<Bytes>::new();
         for got in &seen.requests {
-            let (kind, version) = match self.version {
-                2 => ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0"),
-                _ => ("application/x-protobuf", "0.1.0"),
+            let is_two = match self.version {
+                Version::One => false,
+                Version::Two => true,
+                Version::Auto => got.is_two,
+            };
+            let (kind, version) = match is_two {
+                true => ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0"),
+                false => ("application/x-protobuf", "0.1.0"),
             };
             assert_eq!(got.method, Method::POST);
             assert_eq!(got.header("content-type"), kind);
@@ -182,7 +203,11 @@ impl Case {
             assert!(got.header("user-agent").starts_with("fleetpush/"), "{}", got.header("user-agent"));
             let request = got.request();
             request.check().unwrap_or_else(|wrong| panic!("{wrong}"));
-            assert!(!request.series.is_empty() || !request.metadata.is_empty(), "a request without anything");
+            // Only who wants to know the version asks without samples.
+            assert!(
+                !request.series.is_empty() || self.version == Version::Auto,
+                "a request without a series"
+            );
             for series in &request.series {
                 assert_eq!(series.label("job"), Some("test"), "{:?}", series.labels);
                 let bits = series.sample().bits;
@@ -206,9 +231,4 @@ impl Case {
 /// What comes of a page that stays as it is, with 2.0.
 pub async fn scraped(body: impl Into<String>) -> Seen {
     Case::page(body).run().await
-}
-
-/// Waits for something that has no part in a case.
-pub async fn awaited(what: &str, mut is_so: impl FnMut() -> bool) {
-    eventually(what, LIMIT, async || is_so().then_some(())).await;
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::case::Version;
 use crate::servers::Suite;
 
 /// Within this a sender ends after its signal.
@@ -47,8 +48,8 @@ fn signal(child: &Child, name: &str) {
 }
 
 impl Sender {
-    /// Starts it to scrape `target` (host and port) and to write to `url` in a version, 1 or 2.
-    pub fn start(self, target: &str, url: &str, version: u8) -> Running {
+    /// Starts it to scrape `target` (host and port) and to write to `url`.
+    pub fn start(self, target: &str, url: &str, version: Version) -> Running {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = match self {
             Sender::Ours => wrapper(folder.path(), target, url, version),
@@ -61,7 +62,7 @@ impl Sender {
     }
 }
 
-fn wrapper(folder: &Path, target: &str, url: &str, version: u8) -> Command {
+fn wrapper(folder: &Path, target: &str, url: &str, version: Version) -> Command {
     let temporary = folder.join("temporary");
     fs::create_dir(&temporary).expect("our own folder is writable");
     let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sender.sh"));
@@ -72,21 +73,28 @@ fn wrapper(folder: &Path, target: &str, url: &str, version: u8) -> Command {
         .env("FLEETPUSH", env!("CARGO_BIN_EXE_fleetpush"))
         .env("RW_SCRAPE_TARGET", target)
         .env("RW_URL", url)
-        .env("RW_PROTO", version.to_string())
+        .env(
+            "RW_PROTO",
+            match version {
+                Version::One => "1",
+                Version::Two => "2",
+                Version::Auto => "auto",
+            },
+        )
         // Whatever it is told, it does not listen to the tests' surroundings.
         .env("REMOTE_WRITE_USERNAME", "nobody")
         .current_dir(folder);
     command
 }
 
-fn prometheus(suite: Suite, folder: &Path, target: &str, url: &str, version: u8) -> Command {
+fn prometheus(suite: Suite, folder: &Path, target: &str, url: &str, version: Version) -> Command {
     let mut endpoint = json!({
         "url": url,
         "send_exemplars": true,
         "queue_config": {"batch_send_deadline": "100ms", "retry_on_http_429": true},
         "metadata_config": {"send": true, "send_interval": "1s"},
     });
-    if version == 2 {
+    if version == Version::Two {
         endpoint["protobuf_message"] = "io.prometheus.write.v2.Request".into();
     }
     let config = json!({

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::super::case::{Case, Seen, has, times};
+use super::super::case::{Case, Seen, Version, has, times};
 use super::super::decode::STALE;
 use super::super::sender::Sender;
 use super::super::site::{Got, Page, Reply};
@@ -11,11 +11,11 @@ use super::super::site::{Got, Page, Reply};
 const ALL_FROM: i64 = 1_000_000_000_000;
 
 fn old(by: Sender, body: &str) -> Case {
-    Case::page(body).version(1).sender(by)
+    Case::page(body).version(Version::One).sender(by)
 }
 
 fn pages(by: Sender, pages: impl Fn(usize) -> Page + Send + Sync + 'static) -> Case {
-    Case::pages(pages).version(1).sender(by)
+    Case::pages(pages).version(Version::One).sender(by)
 }
 
 fn now_ms() -> i64 {
