@@ -22,6 +22,15 @@ use std::collections::BTreeMap;
 
 use crate::sample::{Batch, Family, Series};
 
+/// Whether a request carries exemplars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exemplars {
+    /// Those that its samples have.
+    With,
+    /// None.
+    Without,
+}
+
 /// A request or record that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {

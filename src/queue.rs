@@ -11,8 +11,10 @@
 
 mod backend;
 mod error;
+mod head;
 mod index;
 mod keeper;
+mod parts;
 mod place;
 mod refused;
 mod salvage;
@@ -35,12 +37,12 @@ use place::Place;
 use store::Store;
 pub use types::{
     Again, Appended, Aside, Bound, Discarded, Done, Dropped, Entry, LastSaid, OpenError, Peeked, Position,
-    QueueError, Record, Refused, Scope, Start, Verified, View, Waiting,
+    QueueError, Record, Refused, Scope, Shared, Start, Verified, View, Waiting,
 };
 
-/// What records take in a store, in its pages.
+/// What records take in a store, in its pages, where many follow that share the same bytes.
 pub fn cost(records: &[Record]) -> u64 {
-    records.iter().map(|record| index::Head::of(record, 0).cost()).sum()
+    records.iter().map(parts::lasting_cost).sum()
 }
 
 /// What records may take together in a store of at most `max_size` bytes.

@@ -145,6 +145,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encode::Exemplars;
     use crate::encode::record::{Flat, Identity, cut};
     use crate::sample::{
         Batch, Family, Kind as Type, Labels, MetricName, Millis, Role, Scope, Series, Source, Value,
@@ -169,7 +170,7 @@ mod tests {
     }
 
     fn kind(range: std::ops::Range<usize>) -> Kind {
-        Kind { is_two: false, range }
+        Kind { is_two: false, exemplars: Exemplars::With, range }
     }
 
     fn draft() -> Draft {
@@ -228,11 +229,11 @@ mod tests {
         for (range, kept) in [(0..1, true), (1..3, true)] {
             assert_eq!(cache.template(&layout, &kind(range)).is_some(), kept);
         }
-        cache.keep(&layout, Kind { is_two: true, range: 0..2 }, &draft());
+        cache.keep(&layout, Kind { is_two: true, ..kind(0..2) }, &draft());
         for range in [0..1, 1..3, 0..2] {
             assert!(cache.template(&layout, &kind(range)).is_none());
         }
-        assert!(cache.template(&layout, &Kind { is_two: true, range: 0..2 }).is_some());
+        assert!(cache.template(&layout, &Kind { is_two: true, ..kind(0..2) }).is_some());
     }
 
     #[test]

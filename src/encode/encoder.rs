@@ -8,7 +8,7 @@ use super::cache::Cache;
 use super::record::{Flat, Layout};
 use super::rw1::Metadata;
 use super::template::{self, Draft, Kind};
-use super::{EncodeError, rw1, rw2};
+use super::{EncodeError, Exemplars, rw1, rw2};
 use crate::sample::Labels;
 
 /// So much memory an endpoint's layouts and templates take at most.
@@ -20,6 +20,8 @@ const CACHE: usize = 4 << 20;
 #[derive(Debug)]
 pub struct Encoder {
     external: Labels,
+    /// In 1.0 and in 2.0.
+    exemplars: [Exemplars; 2],
     cache: Cache,
     draft: Draft,
     snappy: snap::raw::Encoder,
@@ -37,11 +39,18 @@ impl Encoder {
     pub fn with_cache(external: Labels, bytes: usize) -> Encoder {
         Encoder {
             external,
+            exemplars: [Exemplars::Without, Exemplars::With],
             cache: Cache::new(bytes),
             draft: Draft::default(),
             snappy: snap::raw::Encoder::new(),
             packed: Vec::new(),
         }
+    }
+
+    /// The same with exemplars in requests of 1.0 and of 2.0 as these say; else only those of 2.0 have them.
+    #[must_use]
+    pub fn with_exemplars(self, one: Exemplars, two: Exemplars) -> Encoder {
+        Encoder { exemplars: [one, two], ..self }
     }
 
     /// Reads a record, as [`Flat::read`] does.
@@ -69,7 +78,7 @@ impl Encoder {
         range: Range<usize>,
         metadata: Metadata,
     ) -> Result<Vec<u8>, EncodeError> {
-        self.write(record, Kind { is_two: false, range }, metadata)
+        self.write(record, Kind { is_two: false, exemplars: self.exemplars[0], range }, metadata)
     }
 
     /// The series of `record` in `range` as a compressed request of 2.0, each with its type and help.
@@ -77,13 +86,14 @@ impl Encoder {
     /// # Errors
     /// [`EncodeError::Snappy`] for a body of over 4 GiB.
     pub fn two(&mut self, record: &Flat, range: Range<usize>) -> Result<Vec<u8>, EncodeError> {
-        self.write(record, Kind { is_two: true, range }, Metadata::Without)
+        let kind = Kind { is_two: true, exemplars: self.exemplars[1], range };
+        self.write(record, kind, Metadata::Without)
     }
 
     fn write(&mut self, record: &Flat, kind: Kind, metadata: Metadata) -> Result<Vec<u8>, EncodeError> {
-        let Encoder { external, cache, draft, snappy, packed } = self;
+        let Encoder { external, cache, draft, snappy, packed, .. } = self;
         let range = kind.range.clone();
-        let time = template::time(record);
+        let time = template::time(record, &kind);
         let known = time.and_then(|time| Some((time, cache.template(record.layout(), &kind)?)));
         match known {
             Some((time, template)) => {
@@ -96,9 +106,9 @@ impl Encoder {
             }
             None => {
                 if kind.is_two {
-                    rw2::series(draft, record, range.clone(), external);
+                    rw2::series(draft, record, range.clone(), external, kind.exemplars);
                 } else {
-                    rw1::series(draft, record, range.clone(), external);
+                    rw1::series(draft, record, range.clone(), external, kind.exemplars);
                 }
                 if time.is_some() {
                     cache.keep(record.layout(), kind, draft);

@@ -7,14 +7,20 @@ mod flat;
 mod layout;
 mod reader;
 mod symbols;
+mod tick;
+mod times;
+mod writer;
 
 use std::sync::Arc;
 
-use self::builder::Builder;
-pub use self::cutter::Cutter;
-pub use self::decoded::{Decoded, Sample, decode};
+pub use self::cutter::{Cut, Cutter, Told};
+pub use self::decoded::{Decoded, Exemplar, Sample, decode};
 pub use self::flat::Flat;
+pub(super) use self::flat::Observed;
 pub(super) use self::layout::{Layout, hash};
+pub use self::tick::LeftOut;
+use self::tick::{Before, Part};
+use self::times::Times;
 use crate::pb::record as pb;
 use crate::sample::{Batch, Ended, Text};
 
@@ -43,12 +49,15 @@ pub struct Record {
 
 /// Cuts a batch, and the stale markers of what has ended with it, into records of at most `max_samples`.
 ///
-/// Each series stands in one record alone, so requests made of two records are disjoint.
+/// Each series stands in one record alone, so requests made of two records are disjoint. Samples of over five
+/// minutes ahead are left out.
 pub fn cut(batch: &Batch, ended: &[Ended], identity: &Identity, max_samples: usize) -> Vec<Record> {
-    Builder::cut(batch, ended, identity, max_samples).0
+    let (before, mut times, mut left_out) = (Before::default(), Times::default(), LeftOut::default());
+    let part = Part::of(batch, batch.at(), ended.to_vec(), &before, &mut times, &mut left_out);
+    builder::cut(&[part], batch.at().0, identity, max_samples).0
 }
 
-/// Whether type or help of a family are known; they are not where the last of its series have ended.
+/// Whether type, help or unit of a family are known; they are not where the last of its series have ended.
 pub fn is_described(family: &pb::Family) -> bool {
-    family.kind != 0 || family.help_ref != 0
+    family.kind != 0 || family.help_ref != 0 || family.unit_ref != 0
 }

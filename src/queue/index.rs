@@ -2,9 +2,11 @@
 //! goes in, a [`Change`] comes out; once it is committed it is applied. Pure: no disk, no clock.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::head::{Head, Kept};
+use super::parts::{Ledger, Parts, Plan};
 use super::{Bound, Dropped, Entry, Position, Record, Scope, Start, Waiting};
 
 /// So many records tell the rate.
@@ -12,53 +14,6 @@ const RECENT: usize = 128;
 /// So many records that nobody needs any more are freed at once: one by one each acknowledgement would write
 /// the trees of the records anew, and not only that of the cursors.
 const FREED_AT_ONCE: usize = 32;
-
-/// What is known of a record without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) samples: u64,
-    pub(super) oldest_ms: i64,
-    /// Its encoded length.
-    pub(super) bytes: u64,
-    /// The first record of its entry: records of one tick have no series in common.
-    pub(super) tick: u64,
-}
-
-impl Head {
-    pub(super) fn of(record: &Record, tick: u64) -> Self {
-        Head {
-            samples: record.samples as u64,
-            oldest_ms: record.oldest_ms,
-            bytes: record.bytes.len() as u64,
-            tick,
-        }
-    }
-
-    /// What it takes in the file: a value has pages of its own, as many as the next power of two.
-    pub(super) fn cost(self) -> u64 {
-        const PAGE: u64 = 4096;
-        (self.bytes + 64).div_ceil(PAGE).next_power_of_two() * PAGE
-    }
-}
-
-/// The records of a source from which its present series can be read: they stay until newer ones do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Kept {
-    /// The last ones that spoke for all of its series.
-    pub(super) whole: Range<u64>,
-    /// The last ones after these that spoke for some.
-    pub(super) also: Range<u64>,
-}
-
-impl Kept {
-    fn has(&self, number: u64) -> bool {
-        self.whole.contains(&number) || self.also.contains(&number)
-    }
-
-    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> + use<> {
-        self.whole.clone().chain(self.also.clone())
-    }
-}
 
 /// The bounds of the queue.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +29,8 @@ pub(super) struct Bounds {
 pub(super) struct Change {
     /// New records, numbered from the end on.
     pub(super) new: Vec<Record>,
+    /// What new records share, and what nobody shares any more.
+    pub(super) parts: Plan,
     /// Records that nobody needs any more.
     pub(super) freed: Vec<u64>,
     /// Cursors that move, or come.
@@ -99,9 +56,11 @@ pub(super) struct Index {
     /// Records before `first` that are there since a source last spoke in them, or since they are not freed
     /// yet.
     held: BTreeMap<u64, Head>,
+    parts: Parts,
     cursors: BTreeMap<String, Position>,
     kept: BTreeMap<String, Kept>,
     newest_ms: Option<i64>,
+    /// What records take, without their parts.
     cost: u64,
     /// The last records that were appended, for the rate.
     recent: VecDeque<Head>,
@@ -111,14 +70,16 @@ impl Index {
     /// As a store says it; nothing where the heads have a gap, which no transaction leaves. Acknowledgements
     /// move cursors and leave `first` where it was.
     pub(super) fn load(
-        heads: impl Iterator<Item = (u64, Head)>,
+        heads: &[(u64, Head)],
+        lengths: &BTreeMap<u64, u64>,
         first: u64,
         cursors: BTreeMap<String, Position>,
         kept: BTreeMap<String, Kept>,
     ) -> Option<Self> {
         let first = cursors.values().map(|at| at.record).min().map_or(first, |needed| needed.max(first));
-        let mut index = Index { first, cursors, kept, ..Index::default() };
-        for (number, head) in heads {
+        let parts = Parts::load(lengths, heads.iter().filter_map(|(_, head)| head.part));
+        let mut index = Index { first, cursors, kept, parts, ..Index::default() };
+        for (number, head) in heads.iter().copied() {
             index.cost += head.cost();
             index.newest_ms = index.newest_ms.max(Some(head.oldest_ms));
             if number < first {
@@ -151,8 +112,14 @@ impl Index {
         self.first
     }
 
+    /// What everything takes in the store's pages.
     pub(super) fn cost(&self) -> u64 {
-        self.cost
+        self.cost + self.parts.cost()
+    }
+
+    /// The bytes of a part that are still in memory.
+    pub(super) fn live(&self, part: u64) -> Option<Arc<[u8]>> {
+        self.parts.live(part)
     }
 
     /// Records before `first` that no source has last spoken in.
@@ -190,9 +157,9 @@ impl Index {
         let (begin, end) = (self.recent.front()?, self.recent.back()?);
         let took_ms = u64::try_from(end.oldest_ms.checked_sub(begin.oldest_ms)?).ok().filter(|ms| *ms > 0)?;
         // The first one was there when the time began.
-        let cost: u64 = self.recent.iter().skip(1).map(|head| head.cost()).sum();
+        let cost: u64 = self.recent.iter().skip(1).map(|head| self.parts.share(*head)).sum();
         let unneeded: u64 = self.unneeded(None).map(|(_, head)| head.cost()).sum();
-        let room = bounds.cost.saturating_sub(self.cost - unneeded);
+        let room = bounds.cost.saturating_sub(self.cost() - unneeded);
         Duration::try_from_secs_f64(room as f64 / cost as f64 * took_ms as f64 / 1000.0).ok()
     }
 
@@ -229,9 +196,8 @@ impl Index {
 
     /// An endpoint's cursor goes to the end, past everything that waits for it.
     pub(super) fn skip(&self, endpoint: &str) -> Change {
-        let mut change = self.moved(endpoint, Position { record: self.end(), sample: 0 });
-        change.freed = self.freed(change.first, None);
-        change
+        let change = self.moved(endpoint, Position { record: self.end(), sample: 0 });
+        self.free(change)
     }
 
     /// Every record that is needed.
@@ -245,8 +211,7 @@ impl Index {
         let mut change = Change { removed: vec![endpoint.to_owned()], ..Change::default() };
         let others = self.cursors.iter().filter(|(name, _)| *name != endpoint);
         change.first = others.map(|(_, at)| at.record).min().unwrap_or(self.end());
-        change.freed = self.freed(change.first, None);
-        change
+        self.free(change)
     }
 
     /// An endpoint has done everything between two positions; nothing where it no longer stands at the first.
@@ -256,12 +221,19 @@ impl Index {
         let whole = self.head(to.record).map_or(0, |head| head.samples);
         let is_done = to.sample as u64 >= whole;
         let to = if is_done { Position { record: (to.record + 1).min(self.end()), sample: 0 } } else { to };
-        let mut change = self.moved(endpoint, to);
-        let freed = self.freed(change.first, None);
-        if freed.len() >= FREED_AT_ONCE {
-            change.freed = freed;
-        }
-        Some(change)
+        let change = self.moved(endpoint, to);
+        let enough = self.freed(change.first, None).nth(FREED_AT_ONCE - 1).is_some();
+        Some(if enough { self.free(change) } else { change })
+    }
+
+    /// A change with everything freed that nobody needs after it.
+    fn free(&self, change: Change) -> Change {
+        let freed: Vec<u64> = self.freed(change.first, None).collect();
+        let nothing = Plan::default();
+        let mut ledger = Ledger::new(&self.parts, &nothing, self.cost());
+        freed.iter().filter_map(|number| self.head(*number)).for_each(|head| ledger.free(head));
+        let parts = Plan { gone: ledger.gone(), ..Plan::default() };
+        Change { freed, parts, ..change }
     }
 
     /// Without freeing anything.
@@ -291,7 +263,13 @@ impl Index {
             Scope::Whole => Kept { whole: new, also: 0..0 },
             Scope::Part => Kept { whole: old.whole, also: new },
         };
-        let heads: Vec<Head> = entry.records.iter().map(|record| Head::of(record, self.end())).collect();
+        let mut parts = self.parts.plan(self.end(), &entry.records);
+        let heads: Vec<Head> = entry
+            .records
+            .iter()
+            .zip(&parts.uses)
+            .map(|(record, part)| Head::of(record, self.end(), *part))
+            .collect();
         let head = |number: u64| {
             let place = number.checked_sub(self.end()).and_then(|place| usize::try_from(place).ok());
             place.map_or_else(|| self.head(number), |place| heads.get(place).copied())
@@ -300,20 +278,23 @@ impl Index {
         let mut cursors = self.cursors.clone();
         let needed =
             |cursors: &BTreeMap<String, Position>| cursors.values().map(|at| at.record).min().unwrap_or(end);
-        let mut cost = self.cost + heads.iter().map(|head| head.cost()).sum::<u64>();
+        let cost = self.cost() + heads.iter().map(|head| head.cost()).sum::<u64>();
+        let mut left = Ledger::new(&self.parts, &parts, cost);
         // What is freed without any bound is no cost to anyone.
         let still_kept = |number: u64| self.is_kept(number, Some((&entry.source, &kept)));
-        cost -= self.unneeded(Some((&entry.source, &kept))).map(|(_, head)| head.cost()).sum::<u64>();
+        self.unneeded(Some((&entry.source, &kept))).for_each(|(_, head)| left.free(head));
         let mut first = self.first;
         let mut dropped = Vec::new();
         loop {
             while first < needed(&cursors) {
-                cost -= head(first).filter(|_| !still_kept(first)).map_or(0, Head::cost);
+                if let Some(head) = head(first).filter(|_| !still_kept(first)) {
+                    left.free(head);
+                }
                 first += 1;
             }
             let Some(oldest) = head(first).filter(|_| first < end) else { break };
             let age = newest.map_or(0, |newest| newest.saturating_sub(oldest.oldest_ms));
-            let bound = if cost > bounds.cost {
+            let bound = if left.cost > bounds.cost {
                 Bound::Size
             } else if u128::try_from(age).is_ok_and(|age| age > bounds.age.as_millis()) {
                 Bound::Age
@@ -327,10 +308,12 @@ impl Index {
             }
         }
         cursors.retain(|name, at| self.cursors.get(name) != Some(at));
-        let mut freed = self.freed(first, Some((&entry.source, &kept)));
-        freed.extend((self.end()..first).filter(|number| !kept.has(*number)));
+        let freed = self.freed(first, Some((&entry.source, &kept)));
+        let freed = freed.chain((self.end()..first).filter(|number| !kept.has(*number))).collect();
+        parts.gone = left.gone();
         Change {
             new: entry.records.clone(),
+            parts,
             freed,
             cursors,
             removed: Vec::new(),
@@ -343,8 +326,8 @@ impl Index {
     /// Takes over what was committed.
     pub(super) fn apply(&mut self, change: Change) {
         let tick = self.end();
-        for record in &change.new {
-            let head = Head::of(record, tick);
+        for (record, part) in change.new.iter().zip(&change.parts.uses) {
+            let head = Head::of(record, tick, *part);
             self.cost += head.cost();
             self.newest_ms = self.newest_ms.max(Some(head.oldest_ms));
             self.push(head);
@@ -354,9 +337,9 @@ impl Index {
             self.held.insert(self.first, head);
             self.first += 1;
         }
-        for number in change.freed {
-            self.cost -= self.held.remove(&number).map_or(0, Head::cost);
-        }
+        let freed: Vec<Head> = change.freed.iter().filter_map(|number| self.held.remove(number)).collect();
+        self.cost -= freed.iter().map(|head| head.cost()).sum::<u64>();
+        self.parts.apply(change.parts, freed.iter().filter_map(|head| head.part));
         self.cursors.extend(change.cursors);
         for endpoint in change.removed {
             self.cursors.remove(&endpoint);
@@ -367,9 +350,9 @@ impl Index {
     }
 
     /// The records before `first` that go, where one source's kept ones become others.
-    fn freed(&self, first: u64, new: Option<(&str, &Kept)>) -> Vec<u64> {
-        let passed = (self.first..first.min(self.end())).filter(|number| !self.is_kept(*number, new));
-        self.unneeded(new).map(|(number, _)| number).chain(passed).collect()
+    fn freed<'a>(&'a self, first: u64, new: Option<(&'a str, &'a Kept)>) -> impl Iterator<Item = u64> + 'a {
+        let passed = (self.first..first.min(self.end())).filter(move |number| !self.is_kept(*number, new));
+        self.unneeded(new).map(|(number, _)| number).chain(passed)
     }
 
     fn is_kept(&self, number: u64, new: Option<(&str, &Kept)>) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fleetpush::encode::record::{self, Cutter, Flat, Identity};
 use fleetpush::encode::rw1::Metadata;
-use fleetpush::encode::{Encoder, rw1, rw2};
+use fleetpush::encode::{Encoder, Exemplars, rw1, rw2};
 use fleetpush::pb::record as pb;
 use fleetpush::sample::{
     Batch, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, SeriesSet, Source, Text,
@@ -212,9 +212,9 @@ proptest! {
             let ends = [sent.range.0.index(count + 1), sent.range.1.index(count + 1)];
             let range = if sent.is_whole { 0..count } else { ends[0].min(ends[1])..ends[0].max(ends[1]) };
             let (written, expected) = if sent.is_two {
-                (encoder.two(&flat, range.clone()), rw2::plain(&fresh, range, external))
+                (encoder.two(&flat, range.clone()), rw2::plain(&fresh, range, external, Exemplars::With))
             } else {
-                let expected = rw1::plain(&fresh, range.clone(), external, sent.metadata);
+                let expected = rw1::plain(&fresh, range.clone(), external, sent.metadata, Exemplars::With);
                 (encoder.one(&flat, range, sent.metadata), expected)
             };
             prop_assert!(written.unwrap() == packed(&expected), "{:?}", sent);
@@ -238,7 +238,7 @@ fn an_encoder_refuses_what_a_plain_read_refuses_also_behind_a_layout_that_it_kno
                 let said = |read: Result<Flat, _>| match read {
                     Ok(flat) => {
                         let all = 0..flat.series_count();
-                        Ok(rw1::plain(&flat, all, &Labels::default(), Metadata::With))
+                        Ok(rw1::plain(&flat, all, &Labels::default(), Metadata::With, Exemplars::With))
                     }
                     Err(error) => Err(format!("{error}")),
                 };

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fleetpush::encode::record::Flat;
 use fleetpush::encode::rw1::Metadata;
-use fleetpush::encode::{EncodeError, Encoder, family, openmetrics, record, rw1, rw2, text};
+use fleetpush::encode::{EncodeError, Encoder, Exemplars, family, openmetrics, record, rw1, rw2, text};
 use fleetpush::sample::Value;
 use fleetpush::sample::{
     Batch, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, Source,
@@ -186,7 +186,7 @@ proptest! {
         for (told, sent) in sent_by_record(&world) {
             for range in halves(&sent.decoded) {
                 for metadata in [Metadata::With, Metadata::Without] {
-                    let plain = rw1::plain(&sent.decoded, range.clone(), &external, metadata);
+                    let plain = rw1::plain(&sent.decoded, range.clone(), &external, metadata, Exemplars::With);
                     let packed = encoder.one(&sent.decoded, range.clone(), metadata).unwrap();
                     prop_assert_eq!(&snap::raw::Decoder::new().decompress_vec(&packed).unwrap(), &plain);
                     let request = remote_write::one(&plain);
@@ -220,7 +220,7 @@ proptest! {
         let mut encoder = Encoder::new(external.clone());
         for (told, sent) in sent_by_record(&world) {
             for range in halves(&sent.decoded) {
-                let plain = rw2::plain(&sent.decoded, range.clone(), &external);
+                let plain = rw2::plain(&sent.decoded, range.clone(), &external, Exemplars::With);
                 let packed = encoder.two(&sent.decoded, range.clone()).unwrap();
                 prop_assert_eq!(&snap::raw::Decoder::new().decompress_vec(&packed).unwrap(), &plain);
                 let request = remote_write::two(&plain);
@@ -256,8 +256,8 @@ proptest! {
             for damaged in [&bytes[..], &record.bytes[..at]] {
                 if let Ok(decoded) = Flat::read(damaged.into()) {
                     let all = 0..decoded.series_count();
-                    rw1::plain(&decoded, all.clone(), &world.external(), Metadata::With);
-                    rw2::plain(&decoded, all, &world.external());
+                    rw1::plain(&decoded, all.clone(), &world.external(), Metadata::With, Exemplars::With);
+                    rw2::plain(&decoded, all, &world.external(), Exemplars::With);
                 }
             }
         }

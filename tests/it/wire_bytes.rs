@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use fleetpush::encode::record::{self, Flat, Identity};
 use fleetpush::encode::rw1::Metadata;
-use fleetpush::encode::{Encoder, rw1, rw2};
+use fleetpush::encode::{Encoder, Exemplars, rw1, rw2};
 use fleetpush::pb::{record as pb, remote_write_v1 as v1, remote_write_v2 as v2};
 use fleetpush::sample::{
     Batch, Ended, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, SeriesId, Source,
@@ -89,7 +89,7 @@ fn family(name: &'static str) -> impl Strategy<Value = Family> {
 fn ended() -> impl Strategy<Value = Vec<Ended>> {
     let one = (label_set(0..3), role()).prop_map(|(pairs, role)| {
         let name = MetricName::new("gone").unwrap();
-        Ended { id: SeriesId { name, labels: labels(&pairs) }, role }
+        Ended { id: SeriesId { name, labels: labels(&pairs) }, role, meaning: None }
     });
     vec(one, 0..3)
 }
@@ -154,7 +154,8 @@ fn in_order(pairs: Vec<(String, String)>) -> Pairs {
 
 /// What the generated types read in a record, and the rules that they do not know.
 fn decoded(record: pb::Record) -> Result<record::Decoded, String> {
-    let pb::Record { version, layout, value_bits, timestamp, timestamp_offsets, start_timestamps } = record;
+    let pb::Record { version, layout, value_bits, timestamp, timestamp_offsets, start_timestamps, exemplars } =
+        record;
     if version != record::VERSION {
         return Err(format!("version {version}"));
     }
@@ -172,10 +173,21 @@ fn decoded(record: pb::Record) -> Result<record::Decoded, String> {
             value_bits,
             timestamp: timestamp.ok_or("a time out of bounds")?,
             start_timestamp: start_timestamps.get(at).copied().unwrap_or(0),
+            exemplars: Vec::new(),
         })
     });
-    let series = series.collect::<Result<_, String>>()?;
-    Ok(record::Decoded { symbols: layout.symbols, families: layout.families, series })
+    let mut series = series.collect::<Result<Vec<_>, String>>()?;
+    let mut before = 0;
+    for one in exemplars {
+        let sample = series.get_mut(one.series as usize).ok_or("an exemplar of nothing")?;
+        if one.series < before || one.labels.len() % 2 == 1 {
+            return Err("exemplars out of order, or half a label".into());
+        }
+        before = one.series;
+        let timestamp = sample.timestamp.checked_add(one.timestamp_offset).ok_or("a time out of bounds")?;
+        sample.exemplars.push(record::Exemplar { labels: one.labels, value_bits: one.value_bits, timestamp });
+    }
+    Ok(record::Decoded { symbols: layout.symbols, families: layout.families, series, timestamp })
 }
 
 /// A number that the generated types do not leave out, in place of those that they do.
@@ -283,7 +295,7 @@ proptest! {
         for record in case.records() {
             let flat = Flat::read(record.bytes.clone()).unwrap();
             let record = record::decode(&record.bytes).unwrap();
-            let bytes = rw1::plain(&flat, 0..record.series.len(), &case.external, Metadata::With);
+            let bytes = rw1::plain(&flat, 0..record.series.len(), &case.external, Metadata::With, Exemplars::With);
             let read = v1::WriteRequest::decode(&*bytes).unwrap();
             let mut full = read.clone();
             full.timeseries.iter_mut().flat_map(|one| &mut one.samples).for_each(|one| mark(&mut one.value));
@@ -305,7 +317,7 @@ proptest! {
         for record in case.records() {
             let flat = Flat::read(record.bytes.clone()).unwrap();
             let record = record::decode(&record.bytes).unwrap();
-            let bytes = rw2::plain(&flat, 0..record.series.len(), &case.external);
+            let bytes = rw2::plain(&flat, 0..record.series.len(), &case.external, Exemplars::With);
             let read = v2::Request::decode(&*bytes).unwrap();
             let mut full = read.clone();
             full.timeseries.iter_mut().flat_map(|one| &mut one.samples).for_each(|one| mark(&mut one.value));
@@ -333,8 +345,8 @@ proptest! {
             let flat = Flat::read(record.bytes.clone()).unwrap();
             let record = record::decode(&record.bytes).unwrap();
             let range = from.min(record.series.len())..record.series.len();
-            let one = rw1::plain(&flat, range.clone(), &case.external, Metadata::Without);
-            let two = rw2::plain(&flat, range.clone(), &case.external);
+            let one = rw1::plain(&flat, range.clone(), &case.external, Metadata::Without, Exemplars::With);
+            let two = rw2::plain(&flat, range.clone(), &case.external, Exemplars::With);
             let one = v1::WriteRequest::decode(&*one).unwrap();
             let two = v2::Request::decode(&*two).unwrap();
             prop_assert_eq!(one.timeseries.len(), range.len());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use prost::Message;
 
-use super::layout::Layout;
+use super::layout::{Layout, Place};
 use super::reader::{self, Parts};
 use super::{VERSION, is_described};
 use crate::encode::EncodeError;
@@ -25,6 +25,18 @@ pub struct Flat {
     offsets: Vec<i64>,
     /// One for each sample, or none.
     starts: Vec<i64>,
+    /// In the order of their series.
+    exemplars: Vec<Observed>,
+}
+
+/// An exemplar, with its texts where they stand in the record.
+#[derive(Clone, Debug)]
+pub(in crate::encode) struct Observed {
+    pub(in crate::encode) series: u32,
+    /// Names and values by turns.
+    pub(in crate::encode) texts: Box<[Place]>,
+    pub(in crate::encode) value_bits: u64,
+    pub(in crate::encode) timestamp: i64,
 }
 
 impl Flat {
@@ -49,7 +61,7 @@ impl Flat {
                 reader::record(&bytes).ok_or(EncodeError::Contradiction("it cannot be read"))?
             }
         };
-        let Parts { version, layout: place, values, timestamp, offsets, starts } = parts;
+        let Parts { version, layout: place, values, timestamp, offsets, starts, mut exemplars } = parts;
         if version != VERSION {
             return Err(EncodeError::Version(version));
         }
@@ -66,7 +78,18 @@ impl Flat {
         if offsets.iter().any(|offset| timestamp.checked_add(*offset).is_none()) {
             return Err(EncodeError::Contradiction("a time is out of bounds"));
         }
-        Ok(Flat { bytes, layout, values, timestamp, offsets, starts })
+        if !exemplars.is_sorted_by_key(|one| one.series) {
+            return Err(EncodeError::Contradiction("its exemplars are not in the order of their series"));
+        }
+        for one in &mut exemplars {
+            if one.series as usize >= samples || one.texts.len() % 2 == 1 {
+                return Err(EncodeError::Contradiction("an exemplar is of no series, or has half a label"));
+            }
+            let sample = timestamp + offsets.get(one.series as usize).copied().unwrap_or(0);
+            let time = sample.checked_add(one.timestamp);
+            one.timestamp = time.ok_or(EncodeError::Contradiction("an exemplar's time is out of bounds"))?;
+        }
+        Ok(Flat { bytes, layout, values, timestamp, offsets, starts, exemplars })
     }
 
     /// How many series there are, each with one sample.
@@ -82,8 +105,7 @@ impl Flat {
         self.offsets.get(range).unwrap_or_default().iter().map(|offset| self.timestamp + offset).max()
     }
 
-    /// The names of the families of these series whose type or help are known; they are not where the last
-    /// series of a family have ended.
+    /// The names under which type, help and unit of these series are told, where one of them is known.
     pub fn described(&self, range: Range<usize>) -> BTreeSet<&str> {
         let used = self.used(range).filter(|family| is_described(family));
         used.filter_map(|family| std::str::from_utf8(self.symbol(family.name_ref)).ok()).collect()
@@ -126,6 +148,11 @@ impl Flat {
         self.layout.symbol_at(position as usize)
     }
 
+    /// Every symbol's text, in their order.
+    pub(in crate::encode) fn symbols(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.symbol_count()).map(|at| self.layout.symbol_at(at))
+    }
+
     /// Where a text stands among the symbols.
     pub(in crate::encode) fn position(&self, text: &[u8]) -> Option<u32> {
         let position = (0..self.symbol_count()).position(|at| self.layout.symbol_at(at) == text)?;
@@ -142,9 +169,24 @@ impl Flat {
         self.values(series..series + 1).first().map_or(0, |bits| u64::from_le_bytes(*bits))
     }
 
-    /// The time of all samples, where they have no times of their own and no starts.
-    pub(in crate::encode) fn common_timestamp(&self) -> Option<i64> {
-        (self.offsets.is_empty() && self.starts.is_empty()).then_some(self.timestamp)
+    /// The time of the samples that have none of their own.
+    pub(in crate::encode) fn common_timestamp(&self) -> i64 {
+        self.timestamp
+    }
+
+    /// Whether any sample has a time of its own.
+    pub(in crate::encode) fn has_times(&self) -> bool {
+        !self.offsets.is_empty()
+    }
+
+    /// Whether any start is known.
+    pub(in crate::encode) fn has_starts(&self) -> bool {
+        !self.starts.is_empty()
+    }
+
+    /// Whether any sample has an exemplar.
+    pub(in crate::encode) fn has_exemplars(&self) -> bool {
+        !self.exemplars.is_empty()
     }
 
     pub(in crate::encode) fn timestamp(&self, series: usize) -> i64 {
@@ -153,5 +195,27 @@ impl Flat {
 
     pub(in crate::encode) fn start_timestamp(&self, series: usize) -> i64 {
         self.starts.get(series).copied().unwrap_or(0)
+    }
+
+    /// The exemplars of a sample.
+    pub(in crate::encode) fn exemplars(&self, series: usize) -> &[Observed] {
+        let from = self.exemplars.partition_point(|one| (one.series as usize) < series);
+        let rest = self.exemplars.get(from..).unwrap_or_default();
+        let count = rest.iter().take_while(|one| one.series as usize == series).count();
+        rest.get(..count).unwrap_or_default()
+    }
+
+    /// Name and value of each label of an exemplar.
+    pub(in crate::encode) fn observed_labels<'a>(
+        &'a self,
+        one: &'a Observed,
+    ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let (pairs, _) = one.texts.as_chunks::<2>();
+        pairs.iter().map(|[name, value]| (self.text(*name), self.text(*value)))
+    }
+
+    /// A text that stands in the record itself.
+    pub(super) fn text(&self, place: Place) -> &[u8] {
+        self.bytes.get(place.start as usize..place.end as usize).unwrap_or_default()
     }
 }

@@ -14,9 +14,9 @@ pub(in crate::encode) struct Layout {
     pub(super) shapes: Vec<Shape>,
 }
 
-/// A part of a layout's bytes. Half the size of a range, and there are thousands.
+/// A part of a layout's or record's bytes. Half the size of a range, and there are thousands.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(in crate::encode) struct Place {
     pub(super) start: u32,
     pub(super) end: u32,
 }

@@ -93,7 +93,8 @@ proptest! {
                 Step::Append { source, whole, sizes } => {
                     let first = model.records.len();
                     let records: Vec<Record> = (first..).zip(sizes).map(|(number, size)| Record {
-                        bytes: vec![u8::try_from(number % 251).unwrap(); usize::from(size)].into(),
+                        own: vec![u8::try_from(number % 251).unwrap(); usize::from(size)].into(),
+                        shared: super::shared(u64::from(size)),
                         samples: usize::from(size % 5 + 1),
                         oldest_ms: i64::try_from(number).unwrap(),
                     }).collect();

@@ -137,7 +137,7 @@ impl Worker {
 
     /// Reads a record; the error says what is wrong with it.
     pub(super) fn read(&mut self, source: &queue::Record) -> Result<Arc<Flat>, String> {
-        let record = self.encoder.read(source.bytes.clone()).map_err(|error| error.to_string())?;
+        let record = self.encoder.read(source.bytes()).map_err(|error| error.to_string())?;
         if record.series_count() != source.samples {
             return Err("the record is damaged: it does not hold the samples that it should".into());
         }

@@ -335,6 +335,7 @@ impl World {
                     labels: labels(&one.labels),
                 },
                 role: self.families[one.family].role,
+                meaning: None,
             });
             let ended = ended.collect();
             // A batch is told by families; of one family in the order of drawing.
