@@ -41,4 +41,5 @@ mod wire;
 mod wire_bytes;
 mod worker;
 mod worker_burst;
+mod worker_caution;
 mod worker_faults;

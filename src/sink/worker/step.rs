@@ -218,6 +218,11 @@ impl Worker {
             verdict = Verdict::Retry { after: None };
         }
         self.dialect.heard(heard.status, heard.written, verdict);
+        let step = self.act(sent, heard, verdict, trial);
+        self.caution.pause(verdict).map_or(step, Step::Wait)
+    }
+
+    fn act(&mut self, sent: Sent, heard: &Heard, verdict: Verdict, trial: bool) -> Step {
         match verdict {
             Verdict::Delivered => self.delivered(&sent, heard, trial),
             Verdict::Fallback if self.dialect.is_pinned() => self.park(
@@ -281,6 +286,7 @@ impl Worker {
             written,
         };
         self.telemetry.delivered(&self.sink, &delivery);
+        self.caution.taken();
         self.tally.delivered += samples as u64;
     }
 

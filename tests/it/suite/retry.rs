@@ -59,11 +59,6 @@ fn no_retry_on_400_in_1_0() {
 }
 
 #[test]
-fn no_retry_on_409_in_1_0() {
-    one_or_two(&seen("no_retry_on_409_in_1_0"), 409);
-}
-
-#[test]
 fn may_retry_on_429() {
     let seen = seen("may_retry_on_429");
     again(&seen, 429);

@@ -91,7 +91,6 @@ fn all() -> Vec<(&'static str, Work)> {
         ("no_retry_on_404", counted(404, Version::Two)),
         ("no_retry_on_413", counted(413, Version::Two)),
         ("no_retry_on_400_in_1_0", counted(400, Version::One)),
-        ("no_retry_on_409_in_1_0", counted(409, Version::One)),
         (
             "may_retry_on_429",
             refused(1, |_| Reply::bare(429, "Too many requests").header("retry-after", "1")),
