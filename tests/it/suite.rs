@@ -15,6 +15,7 @@ mod histograms;
 mod labels;
 mod metadata;
 mod old;
+mod parity;
 mod peers;
 mod protocol;
 mod response;
