@@ -140,13 +140,13 @@ async fn dispatch(args: Args, environment: Environment) -> Exit {
         return answer("the configuration is good", Exit::Delivered);
     }
     let command = args.command.unwrap_or(Command::Run);
-    if config.accounts.is_empty() && command.needs_token() {
+    if lacks_token(&config, &command) {
         let exit = if matches!(command, Command::Run) { Exit::Failed } else { Exit::Usage };
         return fail(exit, config::missing_token_message());
     }
     match command {
         Command::Run => {
-            let mut reread = move || load().map_err(chain).and_then(with_account);
+            let mut reread = move || load().map_err(chain).and_then(with_token);
             commands::run(config, &mut reread).await
         }
         Command::Once => commands::once(config, look).await,
@@ -160,8 +160,14 @@ async fn dispatch(args: Args, environment: Environment) -> Exit {
     }
 }
 
-fn with_account(config: Config) -> Result<Config, String> {
-    if config.accounts.is_empty() { Err(config::missing_token_message().to_string()) } else { Ok(config) }
+/// Whether the command cannot do its work without a token. Who only relays needs none.
+fn lacks_token(config: &Config, command: &Command) -> bool {
+    let only_account = matches!(command, Command::Fleets);
+    config.accounts.is_empty() && command.needs_token() && (config.token_missing || only_account)
+}
+
+fn with_token(config: Config) -> Result<Config, String> {
+    if config.token_missing { Err(config::missing_token_message().to_string()) } else { Ok(config) }
 }
 
 /// An error with all its causes.

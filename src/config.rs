@@ -11,9 +11,13 @@ mod file;
 mod foreign;
 mod gateways;
 mod http;
+mod job;
 mod labels;
 mod oauth2;
+mod relabel;
 mod resolve;
+mod scrape;
+mod target_file;
 mod types;
 mod value;
 mod web_file;
@@ -24,6 +28,8 @@ use std::collections::BTreeMap;
 
 pub use env::{VARIABLES, Variable, is_variable};
 pub use error::ConfigError;
+pub use job::{Limits, Protocol, Scheme, ScrapeJob, TargetFiles, TargetGroup};
+pub use target_file::target_groups;
 pub use types::{
     Account, Auth, Config, Endpoint, FleetLabels, Gateway, HttpSettings, Log, LogFormat, LogLevel,
     MetadataSettings, OAuth2, ProtobufMessage, Proxy, QueueDir, QueueSettings, Retry, Secret, Start,

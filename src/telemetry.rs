@@ -10,6 +10,7 @@ mod failing;
 pub mod logs;
 pub mod metrics;
 mod queue;
+mod scraping;
 pub mod status;
 pub mod words;
 
@@ -25,6 +26,8 @@ use crate::sample::{Family, Millis, Text};
 use failing::{Failing, Runs};
 use metrics::Metrics;
 pub use queue::Backlog;
+pub use scraping::Scraped;
+use scraping::Troubles;
 use status::{Delivery, SinkState, Status};
 
 /// What kind of sink one is.
@@ -112,6 +115,7 @@ struct Inner {
     metrics: Metrics,
     failing: Failing,
     refusals: Runs,
+    troubles: Troubles,
     status: watch::Sender<Status>,
     clock_distrusted: AtomicBool,
     queue_broken: AtomicBool,
@@ -133,6 +137,7 @@ impl Telemetry {
             metrics,
             failing: Failing::default(),
             refusals: Runs::default(),
+            troubles: Troubles::default(),
             status: watch::Sender::new(Status::default()),
             clock_distrusted: AtomicBool::new(false),
             queue_broken: AtomicBool::new(false),

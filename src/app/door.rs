@@ -73,8 +73,7 @@ impl Door {
             Scope::Whole => queue::Scope::Whole,
             Scope::StateOnly => queue::Scope::Part,
         };
-        let of = |r: record::Record| Record::new(r.bytes, r.samples, r.oldest_ms);
-        let records = records.into_iter().map(of).collect();
+        let records = records.into_iter().map(kept).collect();
         Entry::Queued(queue::Entry { source: key(batch.source()), scope, records })
     }
 
@@ -84,7 +83,7 @@ impl Door {
         let mut ids = Vec::new();
         for record in records {
             // A record that cannot be read costs stale markers, nothing else.
-            let Ok(record) = record::decode(&record.bytes()) else { continue };
+            let Ok(record) = record::decode(record.bytes()) else { continue };
             let last = record.series.iter().map(|series| Millis(series.timestamp)).max();
             known.last = known.last.max(last);
             let alive = record.series.iter().filter(|series| series.value_bits != Value::STALE.bits());
@@ -93,6 +92,13 @@ impl Door {
         known.cutter = Cutter::of_ids(ids);
         self.newest = self.newest.max(known.last);
     }
+}
+
+/// A record as the queue keeps it: layouts once.
+fn kept(record: record::Record) -> Record {
+    let record::Record { pieces: record::Pieces { own, layout }, samples, oldest_ms } = record;
+    let shared = layout.map(|gap| queue::Shared { at: gap.at, bytes: gap.bytes });
+    Record { own, shared, samples, oldest_ms }
 }
 
 /// A source in the queue.
@@ -171,7 +177,7 @@ mod tests {
         let Entry::Queued(entry) = entry else { panic!("{entry:?}") };
         let mut all = Vec::new();
         for record in entry.records {
-            let record = record::decode(&record.bytes()).unwrap();
+            let record = record::decode(record.bytes()).unwrap();
             let text = |reference: u32| record.symbols[reference as usize].clone();
             for series in &record.series {
                 let pairs = series.label_refs.chunks(2).map(|pair| (text(pair[0]), text(pair[1])));
@@ -254,7 +260,7 @@ mod tests {
         let mut next = Door::default();
         next.resume(Source::Account("a".into()), &said, &new);
         let records = queued(next.enter(&batch(2_000, &["a"]), Millis(2_000), &new, 10));
-        let record = record::decode(&records[0].bytes()).unwrap();
+        let record = record::decode(records[0].bytes()).unwrap();
         let mut jobs: Vec<(&str, bool)> = Vec::new();
         for series in &record.series {
             let text = |reference: u32| record.symbols[reference as usize].as_str();

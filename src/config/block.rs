@@ -39,7 +39,7 @@ impl Reader<'_> {
             Value::Map(_) => "a map",
         };
         let wanted = match wanted {
-            Wanted::Single | Wanted::Anything => "a single value",
+            Wanted::Single => "a single value",
             Wanted::List => "a list (lines that begin with `- `)",
             Wanted::Map => "a map (lines like `key: value`)",
         };
@@ -53,16 +53,15 @@ pub(super) enum Wanted {
     Single,
     List,
     Map,
-    Anything,
 }
 
 impl Wanted {
     fn fits(self, value: &Value) -> bool {
         match value {
             Value::Empty => true,
-            Value::Text(_) => matches!(self, Wanted::Single | Wanted::Anything),
-            Value::List(_) => matches!(self, Wanted::List | Wanted::Anything),
-            Value::Map(_) => matches!(self, Wanted::Map | Wanted::Anything),
+            Value::Text(_) => self == Wanted::Single,
+            Value::List(_) => self == Wanted::List,
+            Value::Map(_) => self == Wanted::Map,
         }
     }
 }
@@ -180,6 +179,18 @@ impl Read for Setting {
     }
 }
 
+/// A setting where nothing at all means the empty text, as with some of Prometheus' keys.
+#[derive(Debug, Default)]
+pub(super) struct Given(pub(super) Typed);
+
+impl Read for Given {
+    const WANTED: Wanted = Wanted::Single;
+
+    fn read(node: Node, key: &str, reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        Setting::read(node, key, reader).map(|setting| Given(Some(setting)))
+    }
+}
+
 /// Nothing at all is no setting.
 impl<T: Read> Read for Option<T> {
     const WANTED: Wanted = T::WANTED;
@@ -269,14 +280,23 @@ impl Read for Pairs {
     }
 }
 
-/// Whatever stands there.
-#[derive(Debug)]
-pub(super) struct Anything;
+/// Names of the operator's own, each with a list of values.
+#[derive(Debug, Default)]
+pub(super) struct Lists(pub(super) Vec<(Setting, Vec<Typed>)>);
 
-impl Read for Anything {
-    const WANTED: Wanted = Wanted::Anything;
+impl Read for Lists {
+    const WANTED: Wanted = Wanted::Map;
 
-    fn read(_: Node, _: &str, _: &mut Reader<'_>) -> Result<Self, ConfigError> {
-        Ok(Anything)
+    fn read(node: Node, key: &str, reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let entries = match node.value {
+            Value::Empty => Vec::new(),
+            Value::Map(entries) => entries,
+            _ => return Err(reader.mismatch(&node, key, Self::WANTED)),
+        };
+        let list = |(name, value): (super::yaml::Key, Node)| {
+            let values = Vec::read(value, &format!("{key}.{}", name.text), reader)?;
+            Ok((Setting { text: name.text, place: reader.place(name.at, key) }, values))
+        };
+        entries.into_iter().map(list).collect::<Result<_, _>>().map(Lists)
     }
 }

@@ -7,9 +7,11 @@ use super::ConfigError;
 use super::block::Placed;
 use super::file::{EndpointBlock, QueueConfigBlock};
 use super::http::{Credentials, headers, tls};
+use super::relabel::rules;
 use super::resolve::{Resolver, env_twice, shown, twice, wrong};
 use super::types::{Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Retry, Start};
 use super::value::{Place, Setting};
+use crate::relabel::Rules;
 use crate::sample::Text;
 
 /// Prometheus' own default.
@@ -68,6 +70,7 @@ impl Resolver<'_> {
             oauth2: block.oauth2,
             bearer: (block.bearer_token, block.bearer_token_file),
         };
+        let write_relabel = rules(block.write_relabel_configs)?;
         let from_environment = block.proxy_from_environment;
         let http = HttpSettings {
             auth: self.auth(credentials)?,
@@ -86,6 +89,7 @@ impl Resolver<'_> {
             })?,
             protobuf_message: message
                 .map_or(Ok(ProtobufMessage::Auto), |setting| protobuf_message(&setting))?,
+            write_relabel,
             max_samples_per_send,
             max_shards,
             retry,
@@ -111,6 +115,7 @@ impl Resolver<'_> {
             start: Start::Now,
             protobuf_message: get("PROTOBUF_MESSAGE")
                 .map_or(Ok(ProtobufMessage::Auto), |setting| protobuf_message(&setting))?,
+            write_relabel: Rules::default(),
             max_samples_per_send: max_samples,
             max_shards: SHARDS,
             retry: Retry { min: MIN_BACKOFF, max: MAX_BACKOFF },

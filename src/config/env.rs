@@ -97,6 +97,15 @@ impl Variables<'_> {
         }
     }
 
+    /// Whether a variable speaks of an account's fleets or of the way to it. Where its API is and in which version
+    /// balena itself tells every container.
+    pub(super) fn mean_an_account(&self) -> bool {
+        const TOLD: [&str; 2] = ["BALENA_API_URL", "BALENA_API_VERSION"];
+        let ours = VARIABLES.iter().map(|one| one.name).filter(|name| !TOLD.contains(name));
+        let mut ours = ours.filter(|name| name.starts_with("BALENA_"));
+        ours.any(|name| self.get(name).or_else(|| self.get(&format!("FLEETPUSH_{name}"))).is_some())
+    }
+
     /// The proxies that the HTTP client finds in the environment by itself.
     pub(super) fn proxy(&self) -> Proxy {
         let set = PROXIES.iter().filter_map(|name| self.get(name));

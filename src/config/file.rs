@@ -1,10 +1,11 @@
-//! The file as it is typed: which keys there are, and what each takes. `remote_write:` takes Prometheus' own
-//! keys; those of them that are not listed here stand in `foreign`. Never: whether a value makes sense.
+//! The file as it is typed: which keys there are, and what each takes. `remote_write:` and
+//! `scrape_configs:` take Prometheus' own keys; those of them that are not listed here stand in `foreign`. Never: whether a value makes sense.
 
 use std::io::Read as _;
 
 use super::ConfigError;
-use super::block::{Anything, OneOrMany, Pairs, Placed, Read, Reader, Typed, blocks};
+use super::block::{Given, Lists, OneOrMany, Pairs, Placed, Read, Reader, Typed, blocks};
+use super::value::Setting;
 use super::yaml::{self, At};
 
 /// A file that is longer is no configuration.
@@ -21,7 +22,7 @@ blocks! {
         balena: OneOrMany<Placed<AccountBlock>>,
         pushgateways: Vec<Placed<GatewayBlock>>,
         remote_write: Vec<Placed<EndpointBlock>>,
-        scrape_configs: Vec<Placed<Anything>>,
+        scrape_configs: Vec<Placed<ScrapeBlock>>,
         queue: QueueBlock,
         web: WebBlock,
         shard: ShardBlock,
@@ -74,8 +75,62 @@ blocks! {
         proxy_url: Typed,
         proxy_from_environment: Typed,
         start: Typed,
+        write_relabel_configs: Vec<Placed<RuleBlock>>,
         queue_config: QueueConfigBlock,
         metadata_config: MetadataBlock,
+    }
+    ScrapeBlock {
+        job_name: Typed,
+        scrape_interval: Typed,
+        scrape_timeout: Typed,
+        metrics_path: Typed,
+        scheme: Typed,
+        params: Lists,
+        static_configs: Vec<Placed<GroupBlock>>,
+        file_sd_configs: Vec<Placed<FilesBlock>>,
+        honor_labels: Typed,
+        honor_timestamps: Typed,
+        sample_limit: Typed,
+        label_limit: Typed,
+        label_name_length_limit: Typed,
+        label_value_length_limit: Typed,
+        body_size_limit: Typed,
+        relabel_configs: Vec<Placed<RuleBlock>>,
+        metric_relabel_configs: Vec<Placed<RuleBlock>>,
+        scrape_protocols: Vec<Typed>,
+        scrape_fallback_protocol: Typed,
+        enable_compression: Typed,
+        basic_auth: Option<Placed<BasicBlock>>,
+        authorization: Option<Placed<AuthorizationBlock>>,
+        oauth2: Option<Placed<OAuth2Block>>,
+        bearer_token: Typed,
+        bearer_token_file: Typed,
+        tls_config: TlsBlock,
+        proxy_url: Typed,
+        proxy_from_environment: Typed,
+        track_timestamps_staleness: Typed,
+        scrape_native_histograms: Typed,
+        convert_classic_histograms_to_nhcb: Typed,
+        extra_scrape_metrics: Typed,
+        metric_name_validation_scheme: Typed,
+        metric_name_escaping_scheme: Typed,
+    }
+    GroupBlock {
+        targets: Vec<Typed>,
+        labels: Pairs,
+    }
+    FilesBlock {
+        files: Vec<Typed>,
+        refresh_interval: Typed,
+    }
+    RuleBlock {
+        source_labels: Option<Placed<Vec<Setting>>>,
+        separator: Given,
+        regex: Given,
+        modulus: Typed,
+        target_label: Typed,
+        replacement: Given,
+        action: Given,
     }
     BasicBlock {
         username: Typed,
@@ -142,8 +197,8 @@ pub(super) fn read(path: &str) -> Result<(File, Vec<String>), ConfigError> {
     document(path)
 }
 
-/// Reads any file of ours as what its root must be.
-pub(super) fn document<T: Read>(path: &str) -> Result<(T, Vec<String>), ConfigError> {
+/// The bytes of a file that is not longer than a configuration may be.
+pub(super) fn bytes(path: &str) -> Result<Vec<u8>, ConfigError> {
     let unreadable = |cause| ConfigError::File { path: path.to_owned(), cause };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
@@ -151,6 +206,12 @@ pub(super) fn document<T: Read>(path: &str) -> Result<(T, Vec<String>), ConfigEr
     if bytes.len() as u64 > LIMIT {
         return Err(ConfigError::TooLong { path: path.to_owned(), limit: LIMIT });
     }
+    Ok(bytes)
+}
+
+/// Reads any file of ours as what its root must be.
+pub(super) fn document<T: Read>(path: &str) -> Result<(T, Vec<String>), ConfigError> {
+    let bytes = bytes(path)?;
     let mut reader = Reader { path, warnings: Vec::new() };
     let text = match std::str::from_utf8(&bytes) {
         Ok(text) => text,

@@ -166,7 +166,7 @@ mod tests {
         let batch = Batch::new(Source::Own, Millis(1), Scope::Whole, vec![family]).unwrap();
         let identity = Identity { job: "balena".into(), instance: "x".into() };
         let [record] = &cut(&batch, &[], &identity, 10)[..] else { panic!("one record") };
-        Flat::read(record.bytes.clone()).unwrap().layout().clone()
+        Flat::read(record.bytes()).unwrap().layout().clone()
     }
 
     fn kind(range: std::ops::Range<usize>) -> Kind {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::cache::Cache;
-use super::record::{Flat, Layout};
+use super::record::{Flat, Layout, Pieces};
 use super::rw1::Metadata;
 use super::template::{self, Draft, Kind};
 use super::{EncodeError, Exemplars, rw1, rw2};
@@ -57,11 +57,11 @@ impl Encoder {
     ///
     /// # Errors
     /// [`EncodeError`] where the bytes are no record of this version.
-    pub fn read(&mut self, bytes: Arc<[u8]>) -> Result<Flat, EncodeError> {
-        Flat::read_with(bytes, |bytes| match self.cache.layout(bytes) {
+    pub fn read(&mut self, record: impl Into<Pieces>) -> Result<Flat, EncodeError> {
+        Flat::read_with(record.into(), |bytes| match self.cache.layout(bytes.as_slice()) {
             Some(known) => Ok(known),
             None => {
-                let layout = Arc::new(Layout::read(bytes)?);
+                let layout = Arc::new(Layout::read(bytes.to_bytes())?);
                 self.cache.admit(layout.clone());
                 Ok(layout)
             }

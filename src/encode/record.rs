@@ -5,19 +5,19 @@ mod cutter;
 mod decoded;
 mod flat;
 mod layout;
+mod pieces;
 mod reader;
 mod symbols;
 mod tick;
 mod times;
 mod writer;
 
-use std::sync::Arc;
-
 pub use self::cutter::{Cut, Cutter, Told};
 pub use self::decoded::{Decoded, Exemplar, Sample, decode};
 pub use self::flat::Flat;
 pub(super) use self::flat::Observed;
 pub(super) use self::layout::{Layout, hash};
+pub use self::pieces::{Gap, Pieces, Record};
 pub use self::tick::LeftOut;
 use self::tick::{Before, Part};
 use self::times::Times;
@@ -34,17 +34,6 @@ pub struct Identity {
     pub job: Text,
     /// The label `instance` of [`crate::sample::Role::State`] series.
     pub instance: Text,
-}
-
-/// An encoded record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The encoded samples.
-    pub bytes: Arc<[u8]>,
-    /// How many there are.
-    pub samples: usize,
-    /// The oldest of them, milliseconds since the epoch.
-    pub oldest_ms: i64,
 }
 
 /// Cuts a batch, and the stale markers of what has ended with it, into records of at most `max_samples`.

@@ -158,7 +158,7 @@ fn records() -> Vec<pb::Record> {
         tick(&["a", "zone", "north", "x", "lobby"], ""),
     ];
     let cut = ticks.iter().flat_map(|tick| record::cut(&tick.batch(AT), &[], &identity("x"), 8));
-    cut.map(|record| pb::Record::decode(&*record.bytes).unwrap()).collect()
+    cut.map(|record| pb::Record::decode(&*record.bytes()).unwrap()).collect()
 }
 
 impl Sent {
@@ -226,14 +226,14 @@ proptest! {
 fn an_encoder_refuses_what_a_plain_read_refuses_also_behind_a_layout_that_it_knows() {
     let good = records()[0].encode_to_vec();
     let mut encoder = Encoder::new(Labels::default());
-    encoder.read(good.as_slice().into()).unwrap();
+    encoder.read(good.as_slice()).unwrap();
     let mut refused = 0;
     for at in 0..good.len() {
         for with in [1, 0x80, 0xff] {
             let mut bytes = good.clone();
             bytes[at] ^= with;
             for bytes in [&bytes[..], &good[..at]] {
-                let (known, fresh) = (encoder.read(bytes.into()), Flat::read(bytes.into()));
+                let (known, fresh) = (encoder.read(bytes), Flat::read(bytes));
                 refused += usize::from(fresh.is_err());
                 let said = |read: Result<Flat, _>| match read {
                     Ok(flat) => {

@@ -185,7 +185,7 @@ async fn remote_write_adds_the_labels_that_the_last_table_names() {
     let said = said_by(&batch);
     let mut seen = BTreeSet::new();
     for record in cut(&batch, &[], &identity, 1_000) {
-        let record = decode(&record.bytes).unwrap();
+        let record = decode(record.bytes()).unwrap();
         let symbol = |at: u32| record.symbols[at as usize].as_str();
         for series in &record.series {
             let name = symbol(record.families[series.family as usize].name_ref);

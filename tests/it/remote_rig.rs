@@ -9,6 +9,7 @@ use fleetpush::config::{
 use fleetpush::demo::receiver::{Options, Personality, Server, Version};
 use fleetpush::encode::record::{self, Identity};
 use fleetpush::queue::{self, Appended, Entry, Queue, Record, Refused};
+use fleetpush::relabel::Rules;
 use fleetpush::sample::{
     Batch, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, Source, Text, Value,
 };
@@ -75,6 +76,7 @@ impl Rig {
             name: "test".into(),
             url: url.parse().expect("a URL"),
             start: Start::Now,
+            write_relabel: Rules::default(),
             protobuf_message: ProtobufMessage::Auto,
             max_samples_per_send: 2_000,
             max_shards: 4,
@@ -150,7 +152,7 @@ impl Rig {
         let batch = Batch::new(source, Millis(at), Scope::Whole, vec![family]).expect("no twins");
         let identity = Identity { job: "balena".into(), instance: "site".into() };
         let records = record::cut(&batch, &[], &identity, self.max_samples);
-        let records = records.into_iter().map(|r| Record::new(r.bytes, r.samples, r.oldest_ms));
+        let records = records.into_iter().map(|r| Record::new(r.bytes(), r.samples, r.oldest_ms));
         self.append_records(records.collect());
     }
 

@@ -74,6 +74,8 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ("tokio_rustls", &["page"], "the client's TLS is reqwest's"),
     ("blowfish", &["page"], "the users of the page"),
     ("http_body_util", &["demo"], "as hyper"),
+    ("regex", &["relabel"], "expressions mean what Prometheus means by them, which is said in one place"),
+    ("md5", &["relabel"], "a hash that nothing else may rely on"),
 ];
 
 /// Files of over [`LINES`] lines, each with its reason; an entry that is no longer needed must go.

@@ -219,11 +219,12 @@ proptest! {
     fn a_record_is_what_the_generated_types_write(case in case()) {
         let records = case.records();
         for record in &records {
-            let read = pb::Record::decode(&*record.bytes).unwrap();
-            prop_assert_eq!(&read.encode_to_vec()[..], &record.bytes[..]);
+            let read = pb::Record::decode(&*record.bytes()).unwrap();
+            prop_assert_eq!(&read.encode_to_vec()[..], &record.bytes()[..]);
             let layout = pb::Layout::decode(&*read.layout).unwrap();
             prop_assert_eq!(&layout.encode_to_vec(), &read.layout);
-            prop_assert_eq!(&record::decode(&record.bytes).unwrap(), &decoded(read).unwrap());
+            prop_assert_eq!(&record::decode(record.bytes()).unwrap(), &decoded(read).unwrap());
+            prop_assert_eq!(record::decode(record.pieces.clone()).unwrap(), record::decode(record.bytes()).unwrap());
             prop_assert_eq!(layout.series.len(), record.samples);
             prop_assert!(record.samples <= case.max_samples);
             let unique: std::collections::BTreeSet<&String> = layout.symbols.iter().collect();
@@ -240,13 +241,13 @@ proptest! {
         length in any::<proptest::sample::Index>(),
     ) {
         for record in case.records() {
-            let mut bytes = record.bytes.to_vec();
+            let mut bytes = record.bytes().to_vec();
             for (place, byte) in &changes {
                 let place = place.index(bytes.len());
                 bytes[place] = *byte;
             }
             bytes.extend(&more);
-            for bytes in [&bytes[..], &record.bytes[..length.index(record.bytes.len())]] {
+            for bytes in [&bytes[..], &record.bytes()[..length.index(record.bytes().len())]] {
                 match (record::decode(bytes), pb::Record::decode(bytes)) {
                     (Ok(ours), Ok(theirs)) => prop_assert_eq!(Ok(ours), decoded(theirs)),
                     (Ok(_), Err(error)) => panic!("the generated types refuse it: {error}"),
@@ -264,15 +265,15 @@ proptest! {
         at in prop_oneof![Just(AT), -5_i64..5],
     ) {
         for record in case.records() {
-            let mut whole = pb::Record::decode(&*record.bytes).unwrap();
+            let mut whole = pb::Record::decode(&*record.bytes()).unwrap();
             whole.timestamp = at;
             whole.timestamp_offsets = times.iter().take(record.samples).map(|time| i64::from(time.0)).collect();
             whole.start_timestamps = times.iter().take(record.samples).map(|time| time.1).collect();
             let bytes = whole.encode_to_vec();
-            let ours = record::decode(&bytes).unwrap();
+            let ours = record::decode(&*bytes).unwrap();
             prop_assert_eq!(&ours, &decoded(whole).unwrap());
             let mut encoder = Encoder::new(case.external.clone());
-            let flat = encoder.read(bytes.into()).unwrap();
+            let flat = encoder.read(&*bytes).unwrap();
             let range = 0..record.samples;
             prop_assert_eq!(flat.newest(range.clone()), ours.series.iter().map(|one| one.timestamp).max());
             for _ in 0..2 {
@@ -293,8 +294,8 @@ proptest! {
     fn a_request_of_1_0_is_what_the_generated_types_write_and_says_the_batch(case in case()) {
         let mut said = Vec::new();
         for record in case.records() {
-            let flat = Flat::read(record.bytes.clone()).unwrap();
-            let record = record::decode(&record.bytes).unwrap();
+            let flat = Flat::read(record.bytes()).unwrap();
+            let record = record::decode(record.bytes()).unwrap();
             let bytes = rw1::plain(&flat, 0..record.series.len(), &case.external, Metadata::With, Exemplars::With);
             let read = v1::WriteRequest::decode(&*bytes).unwrap();
             let mut full = read.clone();
@@ -315,8 +316,8 @@ proptest! {
     fn a_request_of_2_0_is_what_the_generated_types_write_and_says_the_batch(case in case()) {
         let mut said = Vec::new();
         for record in case.records() {
-            let flat = Flat::read(record.bytes.clone()).unwrap();
-            let record = record::decode(&record.bytes).unwrap();
+            let flat = Flat::read(record.bytes()).unwrap();
+            let record = record::decode(record.bytes()).unwrap();
             let bytes = rw2::plain(&flat, 0..record.series.len(), &case.external, Exemplars::With);
             let read = v2::Request::decode(&*bytes).unwrap();
             let mut full = read.clone();
@@ -342,8 +343,8 @@ proptest! {
     #[test]
     fn a_part_of_a_record_makes_the_request_of_its_series_alone(case in case(), from in 0_usize..8) {
         for record in case.records() {
-            let flat = Flat::read(record.bytes.clone()).unwrap();
-            let record = record::decode(&record.bytes).unwrap();
+            let flat = Flat::read(record.bytes()).unwrap();
+            let record = record::decode(record.bytes()).unwrap();
             let range = from.min(record.series.len())..record.series.len();
             let one = rw1::plain(&flat, range.clone(), &case.external, Metadata::Without, Exemplars::With);
             let two = rw2::plain(&flat, range.clone(), &case.external, Exemplars::With);

@@ -1,5 +1,6 @@
 //! A record with everything in lists of its own, for who is not in a hurry.
 
+use super::Pieces;
 use super::flat::{Flat, Observed};
 use crate::encode::EncodeError;
 use crate::pb::record as pb;
@@ -49,8 +50,8 @@ pub struct Exemplar {
 ///
 /// # Errors
 /// [`EncodeError`] where the bytes are no record of this version.
-pub fn decode(bytes: &[u8]) -> Result<Decoded, EncodeError> {
-    let record = Flat::read(bytes.into())?;
+pub fn decode(record: impl Into<Pieces>) -> Result<Decoded, EncodeError> {
+    let record = Flat::read(record)?;
     let layout = record.layout();
     let text = |at: usize| String::from_utf8_lossy(layout.symbol_at(at)).into_owned();
     let series = (0..record.series_count()).map(|at| {

@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::layout::{Layout, Place};
 use super::reader::{self, Parts};
-use super::{VERSION, is_described};
+use super::{Pieces, VERSION, is_described};
 use crate::encode::EncodeError;
 use crate::pb::record as pb;
 
@@ -39,33 +39,64 @@ pub(in crate::encode) struct Observed {
     pub(in crate::encode) timestamp: i64,
 }
 
+/// Where a record's layout stands.
+pub(in crate::encode) enum LayoutBytes<'a> {
+    /// In an allocation of its own.
+    Apart(&'a Arc<[u8]>),
+    /// Among the record's other bytes.
+    Within(&'a [u8]),
+}
+
+impl LayoutBytes<'_> {
+    pub(in crate::encode) fn to_bytes(&self) -> Arc<[u8]> {
+        match self {
+            LayoutBytes::Apart(bytes) => Arc::clone(bytes),
+            LayoutBytes::Within(bytes) => Arc::from(*bytes),
+        }
+    }
+
+    pub(in crate::encode) fn as_slice(&self) -> &[u8] {
+        match self {
+            LayoutBytes::Apart(bytes) => bytes,
+            LayoutBytes::Within(bytes) => bytes,
+        }
+    }
+}
+
 impl Flat {
     /// Reads a record and checks what every encoder relies on.
     ///
     /// # Errors
     /// [`EncodeError`] where the bytes are no record of this version.
-    pub fn read(bytes: Arc<[u8]>) -> Result<Flat, EncodeError> {
-        Flat::read_with(bytes, |layout| Ok(Arc::new(Layout::read(layout)?)))
+    pub fn read(record: impl Into<Pieces>) -> Result<Flat, EncodeError> {
+        Flat::read_with(record.into(), |layout| Ok(Arc::new(Layout::read(layout.to_bytes())?)))
     }
 
     /// The same, with the layout from elsewhere.
     pub(in crate::encode) fn read_with(
-        mut bytes: Arc<[u8]>,
-        layout: impl FnOnce(&[u8]) -> Result<Arc<Layout>, EncodeError>,
+        Pieces { own, layout }: Pieces,
+        read: impl FnOnce(LayoutBytes<'_>) -> Result<Arc<Layout>, EncodeError>,
     ) -> Result<Flat, EncodeError> {
-        let parts = match reader::record(&bytes) {
-            Some(parts) => parts,
-            None => {
+        let gap = layout.as_ref().map(|gap| (gap.at, gap.bytes.len()));
+        let (bytes, parts) = match (reader::record(&own, gap), layout) {
+            (Some(parts), layout) => (own, (parts, layout.map(|gap| gap.bytes))),
+            (None, layout) => {
                 // An unknown field, or damage: what the generated decoder makes of it counts.
-                bytes = pb::Record::decode(&*bytes)?.encode_to_vec().into();
-                reader::record(&bytes).ok_or(EncodeError::Contradiction("it cannot be read"))?
+                let whole = Pieces { own, layout }.joined();
+                let plain: Arc<[u8]> = pb::Record::decode(&*whole)?.encode_to_vec().into();
+                let parts = reader::record(&plain, None);
+                (plain, (parts.ok_or(EncodeError::Contradiction("it cannot be read"))?, None))
             }
         };
-        let Parts { version, layout: place, values, timestamp, offsets, starts, mut exemplars } = parts;
+        let (Parts { version, layout: place, values, timestamp, offsets, starts, mut exemplars }, apart) =
+            parts;
         if version != VERSION {
             return Err(EncodeError::Version(version));
         }
-        let layout = layout(bytes.get(place).unwrap_or_default())?;
+        let layout = read(match &apart {
+            Some(layout) => LayoutBytes::Apart(layout),
+            None => LayoutBytes::Within(bytes.get(place).unwrap_or_default()),
+        })?;
         let samples = layout.series_count();
         if values.len() != 8 * samples {
             return Err(EncodeError::Contradiction("it has not one value for each series"));

@@ -24,8 +24,9 @@ pub(super) struct Parts {
     pub(super) exemplars: Vec<Observed>,
 }
 
-/// The record's parts, or nothing where the generated decoder must look.
-pub(super) fn record(all: &[u8]) -> Option<Parts> {
+/// The record's parts, or nothing where the generated decoder must look. At `gap` so many bytes, the layout's, are
+/// left out.
+pub(super) fn record(all: &[u8], gap: Option<(usize, usize)>) -> Option<Parts> {
     let mut parts = Parts::default();
     let mut fields = Bytes::new(all);
     while let Some(key) = fields.key()? {
@@ -37,6 +38,7 @@ pub(super) fn record(all: &[u8]) -> Option<Parts> {
                     return Some(parts);
                 }
             }
+            Key::Length(2) if gap.is_some() => fields.gap(gap?)?,
             Key::Length(2) => parts.layout = fields.part()?,
             // Of two lists the second goes on where the first has ended.
             Key::Length(3) if parts.values.is_empty() => {
@@ -192,6 +194,12 @@ impl<'a> Bytes<'a> {
             }
         }
         None
+    }
+
+    /// A part of this length whose bytes are not here.
+    fn gap(&mut self, (at, length): (usize, usize)) -> Option<()> {
+        let told = self.number()?;
+        (told == length as u64 && self.at == at).then_some(())
     }
 
     /// The next number, where it has at most 32 bits.

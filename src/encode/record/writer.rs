@@ -1,13 +1,15 @@
-//! Puts layouts, values and what else is said of samples together, in one buffer for all records.
+//! Puts values and what else is said of samples together around their layout, in one buffer for all records.
+
+use std::sync::Arc;
 
 use super::tick::Extra;
-use super::{Record, VERSION};
+use super::{Gap, Pieces, Record, VERSION};
 use crate::encode::wire;
 
 /// Which series a record has, encoded.
 #[derive(Debug)]
 pub(super) struct Piece {
-    pub(super) layout: Box<[u8]>,
+    pub(super) layout: Arc<[u8]>,
     pub(super) samples: usize,
 }
 
@@ -34,9 +36,10 @@ impl Writer {
     ) -> Record {
         let out = &mut self.out;
         out.clear();
-        out.reserve(piece.layout.len() + 8 * piece.samples + AROUND);
+        out.reserve(8 * piece.samples + AROUND);
         wire::number(out, 1, i64::from(VERSION));
-        wire::text(out, 2, &piece.layout);
+        wire::length(out, 2, piece.layout.len());
+        let gap = Gap { at: out.len(), bytes: piece.layout.clone() };
         wire::length(out, 3, 8 * piece.samples);
         let start = out.len();
         out.resize(start + 8 * piece.samples, 0);
@@ -49,7 +52,8 @@ impl Writer {
         let end = extras.partition_point(|(position, _)| *position < first + piece.samples);
         let mine = &extras[begin..end];
         let oldest_ms = if mine.is_empty() { at } else { self.extras(piece.samples, at, mine, first) };
-        Record { samples: piece.samples, bytes: self.out.as_slice().into(), oldest_ms }
+        let pieces = Pieces { own: self.out.as_slice().into(), layout: Some(gap) };
+        Record { pieces, samples: piece.samples, oldest_ms }
     }
 
     /// Writes times, starts and exemplars; the oldest of the samples' times.

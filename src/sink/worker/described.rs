@@ -58,7 +58,7 @@ mod tests {
         let batch = Batch::new(Source::Own, Millis(1), Scope::Whole, families).unwrap();
         let identity = Identity { job: "balena".into(), instance: "test".into() };
         let [record] = &cut(&batch, ended, &identity, 10)[..] else { panic!("one record") };
-        Flat::read(record.bytes.clone()).unwrap()
+        Flat::read(record.bytes()).unwrap()
     }
 
     #[test]

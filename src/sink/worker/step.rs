@@ -10,7 +10,7 @@ use reqwest::Method;
 use super::Worker;
 use super::answer::Heard;
 use super::lane::{Lane, Next};
-use crate::encode::record::Flat;
+use crate::encode::record::{Flat, Gap, Pieces};
 use crate::encode::rw1::Metadata;
 use crate::http::{HttpError, Request};
 use crate::queue::{self, Done, Position, QueueError, Refused};
@@ -137,7 +137,9 @@ impl Worker {
 
     /// Reads a record; the error says what is wrong with it.
     pub(super) fn read(&mut self, source: &queue::Record) -> Result<Arc<Flat>, String> {
-        let record = self.encoder.read(source.bytes()).map_err(|error| error.to_string())?;
+        let layout = source.shared.clone().map(|shared| Gap { at: shared.at, bytes: shared.bytes });
+        let pieces = Pieces { own: source.own.clone(), layout };
+        let record = self.encoder.read(pieces).map_err(|error| error.to_string())?;
         if record.series_count() != source.samples {
             return Err("the record is damaged: it does not hold the samples that it should".into());
         }

@@ -1,0 +1,357 @@
+//! Lines with a sample: name and labels, value, time, exemplar. In: such a line. Out: a [`Sample`], whose name and
+//! labels are only taken apart when somebody asks, since most were seen in the scrape before.
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
+
+use super::labels::{self, List, Owner, Pair};
+use super::{Event, Fault, Format, ParseError, looked, number};
+use crate::sample::{Kind, Millis, Value};
+
+/// A sample as it stands on the page.
+#[derive(Debug)]
+pub struct Sample<'a> {
+    /// Its value.
+    pub value: Value,
+    /// Its own time, where the page says one.
+    pub at: Option<Millis>,
+    /// An observation, where the page says one (OpenMetrics alone).
+    pub exemplar: Option<Exemplar<'a>>,
+    text: &'a str,
+    /// The name's length where it stands before the braces, else 0.
+    name: usize,
+    line: &'a str,
+    /// Where the text begins in the line.
+    start: usize,
+    number: usize,
+    format: Format,
+    kind: Kind,
+}
+
+/// An observation that stands behind a sample.
+#[derive(Debug)]
+pub struct Exemplar<'a> {
+    /// Its labels in the page's order; nobody has checked that their names differ.
+    pub labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// What was observed.
+    pub value: Value,
+    /// When.
+    pub at: Option<Millis>,
+}
+
+/// Which series a sample is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// The metric's name, never empty.
+    pub name: Cow<'a, str>,
+    /// The labels in the page's order: no name twice or empty, no empty value. `le` and `quantile` are spelled as
+    /// Prometheus 3 does by the type that stands above them.
+    pub labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// Labels that stand there with an empty value: with `honor_labels` they keep the target's away.
+    pub empty: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Sample<'a> {
+    /// Name and labels just as they stand on the page: the same text is the same series.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Takes name and labels apart, which is what checks them: a page is only good if this was asked of each text.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn identity(&self) -> Result<Identity<'a>, ParseError> {
+        let fault = |fault: Fault| fault.on(self.number, self.line.as_bytes());
+        let mut list = list(self.format, self.line, self.start, self.name, self.text.len()).map_err(fault)?;
+        let spelled = match self.kind {
+            Kind::Histogram => "le",
+            Kind::Summary => "quantile",
+            _ => "",
+        };
+        for (_, value) in list.pairs.iter_mut().filter(|(name, _)| name == spelled) {
+            if let Some(canonical) = number::canonical(value).filter(|canonical| canonical != value) {
+                *value = Cow::Owned(canonical);
+            }
+        }
+        let name = list.name.unwrap_or_else(|| Cow::Borrowed(self.text.get(..self.name).unwrap_or_default()));
+        Ok(Identity { name, labels: list.pairs, empty: list.empty })
+    }
+}
+
+/// What a line says.
+pub(super) enum Found<'a> {
+    Nothing,
+    /// `# EOF`
+    End,
+    /// A quoted text is open where the line ends.
+    Open(Place),
+    Meta(Event<'a>),
+    Sample(Read<'a>),
+}
+
+/// Where to go on in a line whose quoted text goes over its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// In the name of help or type; `hash` is where the line's `#` stands.
+    Meta { hash: usize, quote: usize, at: usize },
+    /// In the labels of a series that begins at `start` and has a name of this length.
+    Series { start: usize, name: usize, quote: usize, at: usize },
+}
+
+impl Place {
+    pub(super) fn quote(self) -> usize {
+        match self {
+            Place::Meta { quote, .. } | Place::Series { quote, .. } => quote,
+        }
+    }
+}
+
+/// A line that was read; on which line of the page it stands is still to be told.
+pub(super) struct Read<'a>(Sample<'a>);
+
+impl<'a> Read<'a> {
+    pub(super) fn on(self, number: usize, kind: Kind) -> Sample<'a> {
+        Sample { number, kind, ..self.0 }
+    }
+}
+
+/// Whether a metric's name may begin with this byte.
+pub(super) fn begins_name(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_' || byte == b':'
+}
+
+/// Whether a byte may stand within a metric's name.
+const IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let letter = byte as u8;
+        table[byte] = letter.is_ascii_alphanumeric() || letter == b'_' || letter == b':';
+        byte += 1;
+    }
+    table
+};
+
+/// Reads the sample that begins at `start`.
+pub(super) fn read(format: Format, line: &[u8], start: usize) -> Result<Found<'_>, Fault> {
+    let rest = line.get(start..).unwrap_or_default();
+    let name = match rest.first() {
+        Some(b'{') => 0,
+        Some(byte) if begins_name(*byte) => {
+            rest.iter().position(|byte| !IN_NAME[usize::from(*byte)]).unwrap_or(rest.len())
+        }
+        _ => return Err(Fault::expected(first_wanted(format), line, start)),
+    };
+    let mut end = start + name;
+    looked(name);
+    if format == Format::Text && name > 0 {
+        let blanks =
+            line.get(end..).unwrap_or_default().iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
+        let brace = end + blanks.count();
+        if line.get(brace) == Some(&b'{') {
+            return labelled(format, line, start, name, Scan { quote: None, at: brace + 1 });
+        }
+    } else if line.get(end) == Some(&b'{') {
+        end += 1;
+        return labelled(format, line, start, name, Scan { quote: None, at: end });
+    }
+    rest_of(format, line, start, name, end)
+}
+
+fn first_wanted(format: Format) -> &'static str {
+    match format {
+        Format::Text => "a metric's name, {, # or an empty line",
+        Format::OpenMetrics => "a metric's name, { or #",
+    }
+}
+
+/// Reads on in a line whose quoted text went over the line's end.
+pub(super) fn go_on(format: Format, line: &[u8], place: Place) -> Result<Found<'_>, Fault> {
+    match place {
+        Place::Series { start, name, quote, at } => {
+            labelled(format, line, start, name, Scan { quote: Some(quote), at })
+        }
+        Place::Meta { .. } => read(format, line, 0),
+    }
+}
+
+/// How far the labels were looked through for their end.
+struct Scan {
+    /// Where the quoted text began that this is in.
+    quote: Option<usize>,
+    at: usize,
+}
+
+/// Looks for the end of the labels, past quoted texts, and reads what stands behind it.
+fn labelled(format: Format, line: &[u8], start: usize, name: usize, scan: Scan) -> Result<Found<'_>, Fault> {
+    let Scan { mut quote, mut at } = scan;
+    let from = at;
+    loop {
+        let other = if quote.is_some() { b'\\' } else { b'}' };
+        let Some(next) = line.get(at..).and_then(|rest| memchr2(b'"', other, rest)) else {
+            break;
+        };
+        at += next + 1;
+        match (line[at - 1], quote) {
+            (b'"', None) => quote = Some(at - 1),
+            (b'"', Some(_)) => quote = None,
+            (_, Some(_)) => at += 1,
+            (_, None) => {
+                looked(at - from);
+                return rest_of(format, line, start, name, at);
+            }
+        }
+    }
+    looked(line.len().saturating_sub(from));
+    // A line break may stand in a quoted text, but not behind a backslash, nor in a value of OpenMetrics.
+    if let Some(quote) = quote
+        && at <= line.len()
+        && !(format == Format::OpenMetrics && line.get(..quote).is_some_and(|before| before.ends_with(b"=")))
+    {
+        return Ok(Found::Open(Place::Series { start, name, quote, at: line.len() + 1 }));
+    }
+    let wanted = Fault::expected("} after the labels", line, line.len());
+    Err(utf8(line).and_then(|text| list(format, text, start, name, usize::MAX)).err().unwrap_or(wanted))
+}
+
+fn utf8(line: &[u8]) -> Result<&str, Fault> {
+    str::from_utf8(line).map_err(|bad| Fault::new(bad.valid_up_to(), "the line is not UTF-8"))
+}
+
+/// Name and labels that begin at `start`, `length` bytes long.
+fn list(format: Format, line: &str, start: usize, name: usize, length: usize) -> Result<List<'_>, Fault> {
+    if length == name {
+        return Ok(List { name: None, pairs: Vec::new(), empty: Vec::new(), end: start + name });
+    }
+    let after = line.as_bytes().get(start + name..).unwrap_or_default();
+    let brace = start + name + after.iter().position(|byte| *byte == b'{').unwrap_or(0);
+    let owner = if name > 0 { Owner::Named } else { Owner::Nameless };
+    labels::read(format, owner, line, brace)
+}
+
+/// Reads value, time and exemplar, which stand behind `end`.
+fn rest_of(format: Format, line: &[u8], start: usize, name: usize, end: usize) -> Result<Found<'_>, Fault> {
+    let text = utf8(line)?;
+    looked(line.len());
+    let after = match format {
+        Format::Text => after_text(line, end),
+        Format::OpenMetrics => after_open_metrics(text, end),
+    };
+    match after {
+        Ok((value, at, exemplar)) => Ok(Found::Sample(Read(Sample {
+            value,
+            at,
+            exemplar,
+            text: text.get(start..end).unwrap_or_default(),
+            name,
+            line: text,
+            start,
+            number: 0,
+            format,
+            kind: Kind::Unknown,
+        }))),
+        // Where the labels are wrong as well, that comes first.
+        Err(fault) => Err(list(format, text, start, name, end - start).err().unwrap_or(fault)),
+    }
+}
+
+type After<'a> = (Value, Option<Millis>, Option<Exemplar<'a>>);
+
+const NO_NUMBER: &str = "a number that a double holds";
+
+fn after_text(line: &[u8], end: usize) -> Result<After<'static>, Fault> {
+    let blanks = |at: usize| {
+        let rest = line.get(at..).unwrap_or_default();
+        at + rest.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(rest.len())
+    };
+    let token = |at: usize| {
+        let rest = line.get(at..).unwrap_or_default();
+        rest.get(..rest.iter().position(|byte| matches!(byte, b' ' | b'\t' | b'{')).unwrap_or(rest.len()))
+            .unwrap_or_default()
+    };
+    let at = blanks(end);
+    let written = token(at);
+    if written.is_empty() {
+        return Err(Fault::expected("a value", line, at));
+    }
+    let Some(value) = number::value(written) else {
+        return Err(Fault::expected(NO_NUMBER, line, at));
+    };
+    let at = blanks(at + written.len());
+    if at == line.len() {
+        return Ok((value, None, None));
+    }
+    let written = token(at);
+    let Some(time) = number::milliseconds(written) else {
+        return Err(Fault::expected("a time in whole milliseconds or the end of the line", line, at));
+    };
+    let at = blanks(at + written.len());
+    if at < line.len() {
+        return Err(Fault::expected("the end of the line", line, at));
+    }
+    Ok((value, Some(time), None))
+}
+
+fn after_open_metrics(text: &str, end: usize) -> Result<After<'_>, Fault> {
+    let (value, at) = spaced(text, end, "a value")?;
+    let line = text.as_bytes();
+    let rest = line.get(at..).unwrap_or_default();
+    if rest.is_empty() {
+        return Ok((value, None, None));
+    }
+    if rest.starts_with(b" # {") {
+        return Ok((value, None, Some(exemplar(text, at + 3)?)));
+    }
+    let (time, at) = time(line, at)?;
+    let rest = line.get(at..).unwrap_or_default();
+    if rest.is_empty() {
+        return Ok((value, Some(time), None));
+    }
+    if rest.starts_with(b" # {") {
+        return Ok((value, Some(time), Some(exemplar(text, at + 3)?)));
+    }
+    Err(Fault::expected("an exemplar, as # {…}, or the end of the line", line, at))
+}
+
+/// What stands between one blank at `at` and the next one.
+fn token(line: &[u8], at: usize) -> Option<&[u8]> {
+    let rest = line.get(at..)?.strip_prefix(b" ")?;
+    rest.get(..rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len()))
+}
+
+fn spaced(text: &str, at: usize, wanted: &str) -> Result<(Value, usize), Fault> {
+    let line = text.as_bytes();
+    let Some(written) = token(line, at).filter(|written| !written.is_empty()) else {
+        return Err(Fault::expected(&format!("one blank and {wanted}"), line, at));
+    };
+    match number::value(written) {
+        Some(value) => Ok((value, at + 1 + written.len())),
+        None => Err(Fault::expected(NO_NUMBER, line, at + 1)),
+    }
+}
+
+fn time(line: &[u8], at: usize) -> Result<(Millis, usize), Fault> {
+    let written = token(line, at).filter(|written| !written.is_empty());
+    match written.and_then(number::seconds) {
+        Some(time) => Ok((time, at + 1 + written.map_or(0, <[u8]>::len))),
+        None => Err(Fault::expected("one blank and a time in seconds, or the end of the line", line, at + 1)),
+    }
+}
+
+/// The exemplar whose opening brace stands at `brace`.
+fn exemplar(text: &str, brace: usize) -> Result<Exemplar<'_>, Fault> {
+    let List { pairs, end, .. } = labels::read(Format::OpenMetrics, Owner::Exemplar, text, brace)?;
+    let labels: Vec<Pair<'_>> = pairs;
+    let (value, at) = spaced(text, end, "the exemplar's value")?;
+    let line = text.as_bytes();
+    if at == line.len() {
+        return Ok(Exemplar { labels, value, at: None });
+    }
+    let (time, at) = time(line, at)?;
+    if at < line.len() {
+        return Err(Fault::expected("the end of the line", line, at));
+    }
+    Ok(Exemplar { labels, value, at: Some(time) })
+}
