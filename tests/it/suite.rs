@@ -5,6 +5,7 @@
 mod backoff;
 mod batching;
 mod case;
+mod catch_up;
 mod combined;
 mod decode;
 mod edge;

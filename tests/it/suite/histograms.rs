@@ -1,5 +1,5 @@
 //! Histograms: those of a page in text are classic ones, a series for each bucket, sum and count. The suite takes
-//! them for its cases of native ones, which only a page in protobuf could have.
+//! them for its cases of native ones, which only a page in protobuf could have. Bounds are spelled as Prometheus 3 does it.
 
 use super::case::{Seen, scraped};
 
@@ -18,7 +18,7 @@ fn said(pairs: &[(&str, f64)]) -> Vec<(String, f64)> {
 #[tokio::test]
 async fn native_histogram_structure() {
     let seen = scraped(WHOLE).await;
-    assert_eq!(buckets(&seen, "test_histogram_bucket"), said(&[("1", 2.0), ("5", 7.0), ("+Inf", 10.0)]));
+    assert_eq!(buckets(&seen, "test_histogram_bucket"), said(&[("1.0", 2.0), ("5.0", 7.0), ("+Inf", 10.0)]));
     assert_eq!(seen.last().one("test_histogram_sum").value(), 25.5);
     assert_eq!(seen.last().one("test_histogram_count").value(), 10.0);
 }
@@ -56,7 +56,7 @@ async fn negative_buckets() {
     let page = "# TYPE test_histogram histogram\ntest_histogram_bucket{le=\"-5\"} 20\ntest_histogram_bucket{le=\"+Inf\"} 50\n\
         test_histogram_count 50\ntest_histogram_sum -25.0\n";
     let seen = scraped(page).await;
-    assert_eq!(buckets(&seen, "test_histogram_bucket"), said(&[("-5", 20.0), ("+Inf", 50.0)]));
+    assert_eq!(buckets(&seen, "test_histogram_bucket"), said(&[("-5.0", 20.0), ("+Inf", 50.0)]));
     assert_eq!(seen.last().one("test_histogram_sum").value(), -25.0);
 }
 
@@ -65,7 +65,7 @@ async fn zero_bucket() {
     let page = "# TYPE test_histogram histogram\ntest_histogram_bucket{le=\"0\"} 10\ntest_histogram_bucket{le=\"+Inf\"} 10\n\
         test_histogram_count 10\ntest_histogram_sum 0.0\n";
     let seen = scraped(page).await;
-    assert_eq!(buckets(&seen, "test_histogram_bucket"), said(&[("0", 10.0), ("+Inf", 10.0)]));
+    assert_eq!(buckets(&seen, "test_histogram_bucket"), said(&[("0.0", 10.0), ("+Inf", 10.0)]));
 }
 
 #[tokio::test]
