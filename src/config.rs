@@ -32,8 +32,8 @@ pub use job::{Limits, Protocol, Scheme, ScrapeJob, TargetFiles, TargetGroup};
 pub use target_file::target_groups;
 pub use types::{
     Account, Auth, Config, Endpoint, FleetLabels, Gateway, HttpSettings, Log, LogFormat, LogLevel,
-    MetadataSettings, OAuth2, ProtobufMessage, Proxy, QueueDir, QueueSettings, Retry, Secret, Start,
-    TlsSettings, Web,
+    MetadataSettings, OAuth2, ProtobufMessage, Proxy, QueueDir, QueueSettings, Retry, Secret, SendExemplars,
+    Start, TlsSettings, Web,
 };
 pub use value::parse_duration;
 pub use web_file::{BcryptHash, RateLimit, WebFile};

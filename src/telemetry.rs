@@ -291,6 +291,21 @@ impl Telemetry {
         });
     }
 
+    /// Samples of a relayed page that a Pushgateway cannot hold; with an example where this is the first time.
+    pub fn left_out(&self, sink: &SinkName, samples: usize, reason: &str, example: Option<&str>) {
+        self.0.metrics.sink_left_out.add(sink.sink_with(reason), samples as f64);
+        if let Some(example) = example {
+            warn!(
+                sink = &*sink.name,
+                url = &*sink.url,
+                reason,
+                samples,
+                example,
+                "samples of a relayed page are left out, which a Pushgateway does not take; from here on they are only counted"
+            );
+        }
+    }
+
     /// The receiver does not know 2.0; 1.0 is spoken from here on.
     pub fn fell_back(&self, sink: &SinkName, why: &dyn Display) {
         info!(sink = &*sink.name, url = &*sink.url, why = %why, "speaking remote write 1.0");

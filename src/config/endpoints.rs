@@ -9,7 +9,7 @@ use super::file::{EndpointBlock, QueueConfigBlock};
 use super::http::{Credentials, headers, tls};
 use super::relabel::rules;
 use super::resolve::{Resolver, env_twice, shown, twice, wrong};
-use super::types::{Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Retry, Start};
+use super::types::{Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Retry, SendExemplars, Start};
 use super::value::{Place, Setting};
 use crate::relabel::Rules;
 use crate::sample::Text;
@@ -64,6 +64,7 @@ impl Resolver<'_> {
         let start = block.start;
         let send = block.metadata_config.send;
         let every = block.metadata_config.send_interval;
+        let exemplars = block.send_exemplars;
         let credentials = Credentials {
             basic: block.basic_auth,
             authorization: block.authorization,
@@ -97,6 +98,9 @@ impl Resolver<'_> {
                 send: send.map_or(Ok(true), |setting| setting.boolean())?,
                 every: every.map_or(Ok(METADATA_EVERY), |setting| setting.duration())?,
             },
+            exemplars: exemplars.map_or(Ok(SendExemplars::InTwo), |setting| {
+                Ok(if setting.boolean()? { SendExemplars::Always } else { SendExemplars::Never })
+            })?,
             http,
         })
     }
@@ -120,6 +124,7 @@ impl Resolver<'_> {
             max_shards: SHARDS,
             retry: Retry { min: MIN_BACKOFF, max: MAX_BACKOFF },
             metadata: MetadataSettings { send: true, every: METADATA_EVERY },
+            exemplars: SendExemplars::InTwo,
             http,
         })
     }

@@ -78,6 +78,7 @@ blocks! {
         write_relabel_configs: Vec<Placed<RuleBlock>>,
         queue_config: QueueConfigBlock,
         metadata_config: MetadataBlock,
+        send_exemplars: Typed,
     }
     ScrapeBlock {
         job_name: Typed,
@@ -98,7 +99,7 @@ blocks! {
         relabel_configs: Vec<Placed<RuleBlock>>,
         metric_relabel_configs: Vec<Placed<RuleBlock>>,
         scrape_protocols: Vec<Typed>,
-        scrape_fallback_protocol: Typed,
+        fallback_scrape_protocol: Typed,
         enable_compression: Typed,
         basic_auth: Option<Placed<BasicBlock>>,
         authorization: Option<Placed<AuthorizationBlock>>,

@@ -26,8 +26,7 @@ const PROMETHEUS: Foreign = Refused("belongs in Prometheus' own file; remove it"
 
 /// Full keys, and those of blocks that stand in several places without what is around them.
 const KEYS: &[(&str, Foreign)] = &[
-    ("remote_write.send_exemplars", Ignored("there are no exemplars")),
-    ("remote_write.send_native_histograms", Ignored("there are no histograms")),
+    ("remote_write.send_native_histograms", Ignored("there are no native histograms")),
     ("remote_write.follow_redirects", Ignored("redirects are never followed; give the final URL")),
     ("remote_write.enable_http2", Ignored("HTTP/1.1 is spoken")),
     ("remote_write.round_robin_dns", Ignored("one connection is kept for each request in flight")),

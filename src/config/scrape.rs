@@ -87,7 +87,7 @@ impl Resolver<'_> {
             scheme: scheme.map_or(Ok(Scheme::Http), |setting| setting.choice(&schemes))?,
             params: params(block.params.0)?,
             protocols: self.protocols(block.scrape_protocols)?,
-            fallback: block.scrape_fallback_protocol.map(|setting| fallback(&setting)).transpose()?,
+            fallback: block.fallback_scrape_protocol.map(|setting| fallback(&setting)).transpose()?,
             compression: boolean(block.enable_compression, true)?,
             groups: block.static_configs.into_iter().map(group).collect::<Result<_, _>>()?,
             files: block.file_sd_configs.into_iter().map(files).collect::<Result<_, _>>()?,

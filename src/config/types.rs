@@ -118,8 +118,22 @@ pub struct Endpoint {
     pub retry: Retry,
     /// Metadata in remote write 1.0.
     pub metadata: MetadataSettings,
+    /// Which requests have the exemplars of relayed pages.
+    pub exemplars: SendExemplars,
     /// Credentials, TLS, proxy, headers, time-out.
     pub http: HttpSettings,
+}
+
+/// Which requests have exemplars.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SendExemplars {
+    /// Those of 2.0, of which they are a part; in 1.0 they are an extension that a receiver may not know.
+    #[default]
+    InTwo,
+    /// All.
+    Always,
+    /// None.
+    Never,
 }
 
 /// Where an endpoint begins in the queue when it is new there.

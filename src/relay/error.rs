@@ -20,7 +20,7 @@ pub enum ScrapeError {
     },
     /// The page does not say what it is, or says that it is something else.
     #[error(
-        "{}; set scrape_fallback_protocol, such as PrometheusText0.0.4, if it is a page for Prometheus all the same",
+        "{}; set fallback_scrape_protocol, such as PrometheusText0.0.4, if it is a page for Prometheus all the same",
         what_it_says(.said)
     )]
     ContentType {
@@ -28,7 +28,7 @@ pub enum ScrapeError {
         said: Option<String>,
     },
     /// The page is larger than is read.
-    #[error("the page is larger than body_size_limit ({limit} bytes)")]
+    #[error("the page is not smaller than body_size_limit ({limit} bytes)")]
     TooLarge {
         /// The bound.
         limit: u64,

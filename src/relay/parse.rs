@@ -144,22 +144,21 @@ impl Parser {
         mut self,
         take: &mut impl FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let rest = std::mem::take(&mut self.rest);
+        let (rest, number) = (std::mem::take(&mut self.rest), self.line);
         if let Some(place) = self.open.take() {
-            return Err(Fault::new(place.quote(), fault::NOT_CLOSED).on(self.line, &rest).into());
+            return Err(Fault::new(place.quote(), fault::NOT_CLOSED).on(number, &rest).into());
         }
         // A page without a byte is one without a series, in either format.
-        let is_empty = rest.is_empty() && self.line == 1;
+        let is_empty = rest.is_empty() && number == 1;
         if !rest.is_empty()
             && let Line::Open(place) = self.read(&rest, take)?
         {
-            return Err(Fault::new(place.quote(), fault::NOT_CLOSED).on(self.line, &rest).into());
+            return Err(Fault::new(place.quote(), fault::NOT_CLOSED).on(number, &rest).into());
         }
         if self.format == Format::Text || self.ended || is_empty {
             return Ok(());
         }
-        let (line, at) = if rest.is_empty() { (self.line, 0) } else { (self.line - 1, rest.len()) };
-        Err(Fault::new(at, "the page ends here: expected # EOF").on(line, &rest).into())
+        Err(Fault::new(rest.len(), "the page ends here: expected # EOF").on(number, &rest).into())
     }
 
     /// Keeps a part of an unfinished line.

@@ -14,7 +14,7 @@ use super::target::Spec;
 use crate::config::{Protocol, ScrapeJob};
 use crate::http::{Client, HttpError, Request, excerpt};
 use crate::sample::{
-    Batch, Family, Kind, Labels, MetricName, Millis, Role, Scope, Series, Source, Text, Value,
+    Batch, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, Source, Text, Value,
 };
 use crate::telemetry::{Scraped, Telemetry};
 
@@ -37,7 +37,7 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn new(source: Source, spec: Arc<Spec>, job: &ScrapeJob, telemetry: Telemetry) -> Target {
-        let labels = Labels::new(spec.labels.iter().cloned()).unwrap_or_default();
+        let labels = Labels::new(report_labels(&spec.labels)).unwrap_or_default();
         let rewrite = Rewrite {
             labels: spec.labels.clone(),
             honor_labels: job.honor_labels,
@@ -51,7 +51,8 @@ impl Target {
             instance: spec.label("instance"),
             headers: headers(job, spec.timeout),
             fallback: job.fallback.map(format),
-            body_cap: job.limits.body.unwrap_or(u64::MAX),
+            // A page that is as long as the limit is beyond it, as with Prometheus.
+            body_cap: job.limits.body.map_or(u64::MAX, |limit| limit - 1),
             report: Report::new(labels),
             page: Page::new(rewrite),
             spec,
@@ -95,7 +96,7 @@ impl Target {
         let mut reading = self.page.begin(format, at);
         loop {
             let piece = answer.chunk().await.map_err(|error| match error {
-                HttpError::TooLarge { limit } => ScrapeError::TooLarge { limit },
+                HttpError::TooLarge { limit } => ScrapeError::TooLarge { limit: limit + 1 },
                 other => other.into(),
             })?;
             let Some(piece) = piece else { break };
@@ -176,6 +177,16 @@ fn accept(protocols: &[Protocol]) -> String {
         quality -= 1;
     }
     text + &format!("*/*;q=0.{quality}")
+}
+
+/// The labels of what is said of a scrape. A target's `exported_job` is not among them, as with Prometheus, which
+/// clears the way for the label `job` of a page also where there is no page.
+fn report_labels(labels: &[(LabelName, Text)]) -> impl Iterator<Item = (LabelName, Text)> {
+    let is_cleared = |name: &str| {
+        let later = name.strip_prefix("exported_").filter(|later| *later > name);
+        later.is_some_and(|later| labels.iter().any(|(name, _)| name.as_str() == later))
+    };
+    labels.iter().filter(move |(name, _)| !is_cleared(name.as_str())).cloned()
 }
 
 /// What is said of each scrape beside its page.

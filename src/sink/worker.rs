@@ -31,8 +31,8 @@ use self::lane::Lane;
 use self::step::{Loaded, Owed, Step};
 use super::remote_write::{Dialect, Reason};
 use crate::clock::Clock;
-use crate::config::Endpoint;
-use crate::encode::Encoder;
+use crate::config::{Endpoint, SendExemplars};
+use crate::encode::{Encoder, Exemplars};
 use crate::http::{Client, HttpError, redact};
 use crate::queue::{Peeked, Position, Queue, View};
 use crate::retry::Backoff;
@@ -44,6 +44,15 @@ use crate::telemetry::{Backlog, SinkKind, SinkName, Telemetry};
 pub fn sink_name(endpoint: &Endpoint) -> SinkName {
     let url = redact(&endpoint.url).as_str().into();
     SinkName { name: endpoint.name.clone(), kind: SinkKind::RemoteWrite, url }
+}
+
+fn encoder(exemplars: SendExemplars, external: Labels) -> Encoder {
+    let (one, two) = match exemplars {
+        SendExemplars::InTwo => (Exemplars::Without, Exemplars::With),
+        SendExemplars::Always => (Exemplars::With, Exemplars::With),
+        SendExemplars::Never => (Exemplars::Without, Exemplars::Without),
+    };
+    Encoder::new(external).with_exemplars(one, two)
 }
 
 /// The delays that no configuration sets.
@@ -145,8 +154,8 @@ impl Worker {
             caution: Caution::new(endpoint.retry),
             parking: Backoff::new(pace.park_min, pace.park_max),
             described: Described::new(endpoint.metadata),
+            encoder: encoder(endpoint.exemplars, external),
             endpoint,
-            encoder: Encoder::new(external),
             queue,
             clock,
             telemetry,

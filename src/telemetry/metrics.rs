@@ -162,6 +162,7 @@ metrics! {
     sink_parked: Gauge "fleetpush_sink_parked" ["sink", "kind"] "Whether a sink refuses us as a whole and is only asked slowly";
     sink_last_success: Gauge "fleetpush_sink_last_success_timestamp_seconds" ["sink", "kind"] "When a sink last took a request";
     sink_dropped: Counter "fleetpush_sink_dropped_samples_total" ["sink", "kind", "reason"] "Samples that a sink refused or that found no room";
+    sink_left_out: Counter "fleetpush_sink_left_out_samples_total" ["sink", "kind", "reason"] "Samples of relayed pages that a Pushgateway does not take, in each push";
     queue_up: Gauge "fleetpush_queue_up" [] "Whether the store of the queue can be used";
     queue_bytes: Gauge "fleetpush_queue_bytes" [] "Bytes that the queue takes on the disk, or in memory where it is there";
     queue_records: Gauge "fleetpush_queue_records" [] "Records in the queue";

@@ -25,6 +25,8 @@ mod program;
 mod pushgateway;
 mod queue_commands;
 mod receiver;
+mod relay_parse;
+mod relay_scrape;
 mod remote_rig;
 mod rules;
 mod secrets;

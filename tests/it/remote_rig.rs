@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use fleetpush::clock::Clock;
 use fleetpush::config::{
-    Auth, Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Proxy, Retry, Secret, Start, TlsSettings,
+    Auth, Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Proxy, Retry, Secret, SendExemplars,
+    Start, TlsSettings,
 };
 use fleetpush::demo::receiver::{Options, Personality, Server, Version};
 use fleetpush::encode::record::{self, Identity};
@@ -82,6 +83,7 @@ impl Rig {
             max_shards: 4,
             retry: Retry { min: Duration::from_millis(10), max: Duration::from_millis(40) },
             metadata: MetadataSettings { send: true, every: Duration::from_secs(60) },
+            exemplars: SendExemplars::InTwo,
             http: HttpSettings {
                 auth: Auth::None,
                 tls: TlsSettings::default(),

@@ -1,7 +1,7 @@
 //! What is wrong with a page, and where. In: a byte of a line. Out: line and column as an editor shows them, and
 //! what was expected, with a short excerpt at most: a page may hold what a log must not.
 
-use memchr::{memchr_iter, memrchr};
+use memchr::memchr;
 
 /// Why a page was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,16 +40,12 @@ impl Fault {
             return ParseError { line: number, column: characters(before) + 1, what: self.what };
         };
         // A quoted text may hold line breaks, but mostly its end was forgotten: that is where to look.
-        let what =
-            format!("a quoted text begins here that does not end on this line, and after it: {}", self.what);
-        let what = if self.what == NOT_CLOSED { NOT_CLOSED.to_owned() } else { what };
-        let line = before.get(..open).unwrap_or(before);
-        let start = memrchr(b'\n', line).map_or(0, |last| last + 1);
-        ParseError {
-            line: number + memchr_iter(b'\n', line).count(),
-            column: characters(line.get(start..).unwrap_or(line)) + 1,
-            what,
-        }
+        let what = if self.what == NOT_CLOSED {
+            self.what
+        } else {
+            format!("a quoted text begins here that does not end on this line, and after it: {}", self.what)
+        };
+        ParseError { line: number, column: characters(before.get(..open).unwrap_or(before)) + 1, what }
     }
 }
 
@@ -62,7 +58,7 @@ fn characters(text: &[u8]) -> usize {
 
 /// Where the first quoted text begins that holds a line break.
 fn quote_over_the_end(text: &[u8]) -> Option<usize> {
-    let first = memchr_iter(b'\n', text).next()?;
+    let first = memchr(b'\n', text)?;
     let (mut open, mut at) = (None, 0);
     while at < first {
         match (text[at], open) {
@@ -79,16 +75,27 @@ fn quote_over_the_end(text: &[u8]) -> Option<usize> {
 /// The token at a place, in words.
 fn found(line: &[u8], at: usize) -> String {
     match line.get(at..) {
+        _ if line.is_empty() => "an empty line".to_owned(),
         None | Some([] | [b'\n', ..]) => "the end of the line".to_owned(),
-        Some([b'\r']) => "a carriage return (lines end with a line feed alone)".to_owned(),
         Some([b' ', ..]) => "a blank".to_owned(),
         Some([b'\t', ..]) => "a tab".to_owned(),
         Some(rest) => {
             let delimits = |b: &u8| b" \t\n{}=,\"".contains(b);
             let end = rest.iter().position(delimits).unwrap_or(rest.len()).max(1);
-            excerpt(rest.get(..end).unwrap_or(rest))
+            let token = rest.get(..end).unwrap_or(rest);
+            if end == rest.len() { excerpt_of_end(token) } else { excerpt(token) }
         }
     }
+}
+
+/// What a line ends in.
+pub(super) fn excerpt_of_end(text: &[u8]) -> String {
+    let hint = if text.ends_with(b"\r") {
+        ": lines end with a line feed alone, without a carriage return"
+    } else {
+        ""
+    };
+    excerpt(text) + hint
 }
 
 /// A foreign text in quotes, cut after some characters.

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use memchr::{memchr, memchr2};
 
-use super::fault::NOT_CLOSED;
+use super::fault::{NOT_CLOSED, excerpt};
 use super::{Fault, Format, looked};
 use crate::sample::METRIC_NAME;
 
@@ -121,19 +121,12 @@ impl<'a> Reader<'a> {
         self.blanks();
         match self.next() {
             Some(b',') => self.at += 1,
-            // Between two pairs the text format needs none.
-            Some(b'}' | b'"') => {}
-            Some(byte) if self.format == Format::Text && begins_label(byte) => {}
+            Some(b'}') => {}
+            // Between two labels the text format needs no comma.
+            Some(byte) if self.format == Format::Text && (byte == b'"' || begins_label(byte)) => {}
             _ => return Err(self.expected(", or } after a label")),
         }
-        if self.format == Format::OpenMetrics && self.next() == Some(b'"') && !self.after_comma() {
-            return Err(self.expected(", or } after a label"));
-        }
         Ok(())
-    }
-
-    fn after_comma(&self) -> bool {
-        self.line.as_bytes().get(..self.at).is_some_and(|before| before.ends_with(b","))
     }
 
     fn metric(&mut self, start: usize, name: Cow<'a, str>) -> Result<(), Fault> {
@@ -168,8 +161,13 @@ impl<'a> Reader<'a> {
             if name.is_empty() && !value.is_empty() {
                 return Err(Fault::new(start, "the name of a label is empty"));
             }
-            if name == METRIC_NAME || !self.is_new(&name) {
-                let name = super::fault::excerpt(name.as_bytes());
+            if name == METRIC_NAME {
+                let what =
+                    "the name of the series as a label: expected it before the braces, or in quotes within";
+                return Err(Fault::new(start, what));
+            }
+            if !self.is_new(name.clone()) {
+                let name = excerpt(name.as_bytes());
                 return Err(Fault::new(start, format!("the label {name} stands twice in one series")));
             }
         }
@@ -177,16 +175,16 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn is_new(&mut self, name: &Cow<'a, str>) -> bool {
+    fn is_new(&mut self, name: Cow<'a, str>) -> bool {
         const FEW: usize = 16;
         let pairs = &self.list.pairs;
         if pairs.len() < FEW {
-            return !pairs.iter().any(|(known, _)| known == name);
+            return !pairs.iter().any(|(known, _)| *known == name);
         }
         if self.seen.is_empty() {
             self.seen.extend(pairs.iter().map(|(known, _)| known.clone()));
         }
-        self.seen.insert(name.clone())
+        self.seen.insert(name)
     }
 
     /// A label's name, bare or quoted, and whether it is quoted.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::fault::excerpt;
+use super::fault::{excerpt, excerpt_of_end};
 use super::labels::{closing, unescaped};
 use super::series::{Found, Place, begins_name};
 use super::{Event, Fault, Format, looked};
@@ -61,7 +61,7 @@ fn text(line: &[u8], after: usize) -> Result<Found<'_>, Fault> {
         _ => return Ok(Found::Nothing),
     };
     let at = skip(start + 4);
-    let (name, end) = match name(Format::Text, line, after - 1, at)? {
+    let (name, end) = match name(line, after - 1, at)? {
         Name::Read(name, end) => (name, end),
         Name::Open(place) => return Ok(Found::Open(place)),
     };
@@ -85,7 +85,7 @@ fn open_metrics(line: &[u8], after: usize) -> Result<Found<'_>, Fault> {
             ));
         }
     };
-    let (name, end) = match name(Format::OpenMetrics, line, after - 1, after + 6)? {
+    let (name, end) = match name(line, after - 1, after + 6)? {
         Name::Read(name, end) => (name, end),
         Name::Open(place) => return Ok(Found::Open(place)),
     };
@@ -100,7 +100,7 @@ enum Name<'a> {
     Open(Place),
 }
 
-fn name(_: Format, line: &[u8], hash: usize, at: usize) -> Result<Name<'_>, Fault> {
+fn name(line: &[u8], hash: usize, at: usize) -> Result<Name<'_>, Fault> {
     let rest = line.get(at..).unwrap_or_default();
     match rest.first() {
         Some(b'"') => {
@@ -178,7 +178,7 @@ fn kind(format: Format, said: &[u8], at: usize) -> Result<Kind, Fault> {
                     "counter, gauge, histogram, gaugehistogram, summary, info, stateset or unknown"
                 }
             };
-            let what = format!("expected {known} up to the end of the line, found {}", excerpt(said));
+            let what = format!("expected {known} up to the end of the line, found {}", excerpt_of_end(said));
             return Err(Fault::new(at, what));
         }
     };

@@ -28,18 +28,11 @@ fn whole(token: &[u8]) -> Option<u64> {
 
 fn float(token: &[u8]) -> Option<f64> {
     let unsigned = token.strip_prefix(b"+").or_else(|| token.strip_prefix(b"-")).unwrap_or(token);
-    let is_word = unsigned.first().is_some_and(u8::is_ascii_alphabetic);
-    // Go knows no NaN with a sign.
-    if is_word
-        && unsigned.len() < token.len()
-        && !unsigned.eq_ignore_ascii_case(b"inf")
-        && !unsigned.eq_ignore_ascii_case(b"infinity")
-    {
-        return None;
-    }
     let number: f64 = str::from_utf8(token).ok()?.parse().ok()?;
-    // What rounds to infinity is no number there.
-    (is_word || number.is_finite()).then_some(number)
+    let is_word = unsigned.first().is_some_and(u8::is_ascii_alphabetic);
+    // Go reads no NaN with a sign, and to it what rounds to infinity is no number.
+    let is_read = if number.is_nan() { unsigned.len() == token.len() } else { is_word || number.is_finite() };
+    is_read.then_some(number)
 }
 
 /// A time of the text format: whole milliseconds without a sign.
@@ -65,14 +58,15 @@ pub(super) fn canonical(text: &str) -> Option<String> {
     if number.is_infinite() {
         return Some(if number > 0.0 { "+Inf" } else { "-Inf" }.to_owned());
     }
+    // Zero has no sign there.
+    let number = if number == 0.0 { 0.0 } else { number };
     let shortest = format!("{number:e}");
-    let exponent: i32 =
-        shortest.rsplit_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
-    if (-4..21).contains(&exponent) {
+    let (digits, exponent) = shortest.rsplit_once('e')?;
+    let exponent: i32 = exponent.parse().ok()?;
+    if (-4..6).contains(&exponent) {
         let plain = number.to_string();
         return Some(if plain.contains('.') { plain } else { plain + ".0" });
     }
-    let (digits, _) = shortest.rsplit_once('e').unwrap_or((&shortest, ""));
     let sign = if exponent < 0 { '-' } else { '+' };
     Some(format!("{digits}e{sign}{:02}", exponent.abs()))
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
+use super::fault::excerpt_of_end;
 use super::labels::{self, List, Owner, Pair};
 use super::{Event, Fault, Format, ParseError, looked, number};
 use crate::sample::{Kind, Millis, Value};
@@ -259,7 +260,10 @@ fn rest_of(format: Format, line: &[u8], start: usize, name: usize, end: usize) -
 
 type After<'a> = (Value, Option<Millis>, Option<Exemplar<'a>>);
 
-const NO_NUMBER: &str = "a number that a double holds";
+fn no_number(written: &[u8], at: usize) -> Fault {
+    let found = excerpt_of_end(written);
+    Fault::new(at, format!("expected a number (decimal below 1.8e308, Inf or NaN), found {found}"))
+}
 
 fn after_text(line: &[u8], end: usize) -> Result<After<'static>, Fault> {
     let blanks = |at: usize| {
@@ -277,7 +281,7 @@ fn after_text(line: &[u8], end: usize) -> Result<After<'static>, Fault> {
         return Err(Fault::expected("a value", line, at));
     }
     let Some(value) = number::value(written) else {
-        return Err(Fault::expected(NO_NUMBER, line, at));
+        return Err(no_number(written, at));
     };
     let at = blanks(at + written.len());
     if at == line.len() {
@@ -304,7 +308,7 @@ fn after_open_metrics(text: &str, end: usize) -> Result<After<'_>, Fault> {
     if rest.starts_with(b" # {") {
         return Ok((value, None, Some(exemplar(text, at + 3)?)));
     }
-    let (time, at) = time(line, at)?;
+    let (time, at) = time(line, at, "a time in seconds, an exemplar or the end of the line")?;
     let rest = line.get(at..).unwrap_or_default();
     if rest.is_empty() {
         return Ok((value, Some(time), None));
@@ -312,7 +316,7 @@ fn after_open_metrics(text: &str, end: usize) -> Result<After<'_>, Fault> {
     if rest.starts_with(b" # {") {
         return Ok((value, Some(time), Some(exemplar(text, at + 3)?)));
     }
-    Err(Fault::expected("an exemplar, as # {…}, or the end of the line", line, at))
+    Err(Fault::expected("an exemplar or the end of the line", line, at))
 }
 
 /// What stands between one blank at `at` and the next one.
@@ -328,15 +332,15 @@ fn spaced(text: &str, at: usize, wanted: &str) -> Result<(Value, usize), Fault> 
     };
     match number::value(written) {
         Some(value) => Ok((value, at + 1 + written.len())),
-        None => Err(Fault::expected(NO_NUMBER, line, at + 1)),
+        None => Err(no_number(written, at + 1)),
     }
 }
 
-fn time(line: &[u8], at: usize) -> Result<(Millis, usize), Fault> {
+fn time(line: &[u8], at: usize, wanted: &str) -> Result<(Millis, usize), Fault> {
     let written = token(line, at).filter(|written| !written.is_empty());
     match written.and_then(number::seconds) {
         Some(time) => Ok((time, at + 1 + written.map_or(0, <[u8]>::len))),
-        None => Err(Fault::expected("one blank and a time in seconds, or the end of the line", line, at + 1)),
+        None => Err(Fault::expected(wanted, line, at + 1)),
     }
 }
 
@@ -349,7 +353,7 @@ fn exemplar(text: &str, brace: usize) -> Result<Exemplar<'_>, Fault> {
     if at == line.len() {
         return Ok(Exemplar { labels, value, at: None });
     }
-    let (time, at) = time(line, at)?;
+    let (time, at) = time(line, at, "a time in seconds or the end of the line")?;
     if at < line.len() {
         return Err(Fault::expected("the end of the line", line, at));
     }

@@ -29,7 +29,7 @@ refused! {
     unknown_in_pushgateways: gateway("    gruping: {a: b}")
         => "fleetpush: config.yml:6:5: pushgateways.gruping: no such key; did you mean grouping?";
     unknown_in_remote_write: endpoint("    retries: 5")
-        => "fleetpush: config.yml:6:5: remote_write.retries: no such key; the keys here are name, url, remote_timeout, protobuf_message, headers, basic_auth, authorization, oauth2, bearer_token, bearer_token_file, tls_config, proxy_url, proxy_from_environment, start, queue_config, metadata_config";
+        => "fleetpush: config.yml:6:5: remote_write.retries: no such key; the keys here are name, url, remote_timeout, protobuf_message, headers, basic_auth, authorization, oauth2, bearer_token, bearer_token_file, tls_config, proxy_url, proxy_from_environment, start, queue_config, metadata_config, send_exemplars";
     unknown_in_basic_auth: gateway("    basic_auth:\n      user: x")
         => "fleetpush: config.yml:8:7: pushgateways.basic_auth.user: no such key; the keys here are username, password, password_file";
     unknown_in_authorization: gateway("    authorization:\n      token: x")
