@@ -149,7 +149,7 @@ async fn dispatch(args: Args, environment: Environment) -> Exit {
             let mut reread = move || load().map_err(chain).and_then(with_token);
             commands::run(config, &mut reread).await
         }
-        Command::Once => commands::once(config, look).await,
+        Command::Once(options) => commands::once(config, &options, look).await,
         Command::Check => commands::check(&config, look).await,
         Command::Fleets => commands::fleets(&config, look).await,
         Command::Healthcheck => commands::healthcheck(&config).await,

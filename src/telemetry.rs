@@ -118,6 +118,7 @@ struct Inner {
     troubles: Troubles,
     status: watch::Sender<Status>,
     clock_distrusted: AtomicBool,
+    relay_leaves_out: AtomicBool,
     queue_broken: AtomicBool,
 }
 
@@ -140,6 +141,7 @@ impl Telemetry {
             troubles: Troubles::default(),
             status: watch::Sender::new(Status::default()),
             clock_distrusted: AtomicBool::new(false),
+            relay_leaves_out: AtomicBool::new(false),
             queue_broken: AtomicBool::new(false),
         }))
     }

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::given::Given;
+use super::line::{Line, Share};
 use super::shared::Shared;
 use super::store::WithoutFolder;
 use super::{AppError, Control, Parts};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::relay::Jobs;
 use crate::sample::Source;
 use crate::telemetry::Telemetry;
 
@@ -31,26 +34,69 @@ pub struct OnceOutcome {
 ///
 /// # Errors
 /// [`AppError`] where settings turn out unusable before anything was sent.
-pub async fn once(config: &Config, telemetry: Telemetry, control: &Control) -> Result<OnceOutcome, AppError> {
+pub async fn once(
+    config: &Config,
+    given: Option<Given>,
+    telemetry: Telemetry,
+    control: &Control,
+) -> Result<OnceOutcome, AppError> {
     let deadline = Instant::now() + config.once_deadline;
     let shared = Arc::new(Shared::new(config, Clock::SYSTEM, telemetry));
     shared.open_queue(config, WithoutFolder::Memory).await?;
     shared.resume_counters(config).await;
-    let outcome = cycle(config, &shared, deadline, control).await;
+    let outcome = cycle(config, given, &shared, deadline, control).await;
     shared.keep_counters().await;
     shared.close_queue().await;
     outcome
 }
 
+/// Asks every target once. One that has not answered before the deadline has said nothing.
+async fn scrape(jobs: &Jobs, shared: &Shared, deadline: Instant) {
+    for mut group in jobs.groups().await {
+        let (at, mut came) = (shared.clock.now(), Vec::new());
+        let asked = group.scrape(at, async |batch| came.push(batch));
+        // Each target has a time-out of its own; this bounds them all.
+        tokio::time::timeout_at(deadline, asked).await.map(drop).unwrap_or_default();
+        let line = Line::relay(group.every());
+        shared.relayed(&line, Share::Most, came, &group.sources(), at).await;
+    }
+}
+
 async fn cycle(
     config: &Config,
+    given: Option<Given>,
     shared: &Arc<Shared>,
     deadline: Instant,
     control: &Control,
 ) -> Result<OnceOutcome, AppError> {
-    let parts = Parts::build(config, shared)?;
-    shared.configure(config).await;
+    let mut parts = Parts::build(config, shared)?;
+    shared.configure(config, &parts.jobs).await;
     let mut outcome = OnceOutcome { collected: true, ..OnceOutcome::default() };
+    match given {
+        Some(given) => {
+            // A page that is given is all that is taken.
+            parts.sources.clear();
+            match given.read(shared.clock.now()) {
+                Ok(batch) => shared.take(batch).await,
+                Err(error) => {
+                    outcome.collected = false;
+                    outcome.failures.push(error);
+                }
+            }
+        }
+        None => {
+            tokio::select! {
+                () = scrape(&parts.jobs, shared, deadline) => {}
+                () = control.stop.cancelled() => {
+                    outcome.failures.push("interrupted before anything was delivered".into());
+                    return Ok(outcome);
+                }
+            }
+        }
+    }
+    if parts.sources.is_empty() {
+        shared.take_own(shared.clock.now()).await;
+    }
     for mut source in parts.sources {
         let cycle = tokio::time::timeout_at(deadline, source.collector.cycle());
         let (batch, report) = tokio::select! {

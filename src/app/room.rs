@@ -43,7 +43,7 @@ impl Room {
         let mut door = Door::default();
         let cycle =
             batches.iter().chain(&own).map(|batch| match door.enter(batch, now, &identity, samples) {
-                Entry::Queued(entry) => queue::cost(&entry.records),
+                Entry::Queued(entry, _) => queue::cost(&entry.records),
                 Entry::ClockSkewed(_) | Entry::Distrusted => 0,
             });
         let cycle = Some(cycle.sum::<u64>()).filter(|bytes| *bytes > 0)?;

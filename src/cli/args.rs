@@ -147,9 +147,13 @@ pub enum Command {
     /// Collect once, deliver, exit: for CronJobs
     #[command(
         after_help = "What is not delivered when --once.deadline has passed stays in the queue for the next `once`. Run it at \
-        least every four minutes: Prometheus looks back five."
+        least every four minutes: Prometheus looks back five.
+
+Examples:
+  fleetpush once --from backup.prom                      a page that a script has written
+  ./measure.sh | fleetpush once --from - --job measure   the same through a pipe"
     )]
-    Once,
+    Once(OnceOptions),
     /// Try the token, the API, the queue's folder and every sink; nothing is stored anywhere
     #[command(after_help = "Each line says what was tried and how it went; a FAIL says what to do next.")]
     Check,
@@ -190,8 +194,26 @@ pub enum Command {
 impl Command {
     /// Whether the command asks the balena API.
     pub fn needs_token(&self) -> bool {
-        matches!(self, Command::Run | Command::Once | Command::Check | Command::Fleets)
+        match self {
+            Command::Once(options) => options.from.is_none(),
+            Command::Run | Command::Check | Command::Fleets => true,
+            _ => false,
+        }
     }
+}
+
+/// What `once` delivers instead of what it would collect.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub struct OnceOptions {
+    /// Deliver this page (text 0.0.4, or OpenMetrics with its `# EOF`) and collect nothing; `-` is standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub from: Option<PathBuf>,
+    /// The label `job` of the page's series that have none [default: the file's name without its end]
+    #[arg(long, value_name = "NAME", requires = "from")]
+    pub job: Option<String>,
+    /// The label `instance` of the page's series that have none [default: the configured instance]
+    #[arg(long, value_name = "NAME", requires = "from")]
+    pub instance: Option<String>,
 }
 
 /// Work on the Pushgateways.

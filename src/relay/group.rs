@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::sync::Semaphore;
+use tokio::task::{self, JoinSet};
 use url::Url;
 
 use super::scrape::Target;
@@ -70,9 +71,13 @@ impl Jobs {
 
     /// A group for each interval that has none yet: of each job, and of each target as they are now.
     pub async fn groups(&self) -> Vec<Group> {
+        self.groups_of(self.intervals().await)
+    }
+
+    /// The intervals of all jobs and targets as they are now.
+    pub async fn intervals(&self) -> BTreeSet<Duration> {
         let found = self.found().await;
-        let jobs = self.0.jobs.iter().map(|job| job.interval);
-        self.groups_of(jobs.chain(intervals(&found)).collect())
+        self.0.jobs.iter().map(|job| job.interval).chain(intervals(&found)).collect()
     }
 
     /// The sources of all targets as they are now.
@@ -83,7 +88,7 @@ impl Jobs {
     fn groups_of(&self, intervals: BTreeSet<Duration>) -> Vec<Group> {
         let mut grouped = lock(&self.0.grouped);
         let new = intervals.into_iter().filter(|every| grouped.insert(*every));
-        new.map(|every| Group { every, jobs: self.clone(), found: None, targets: BTreeMap::new() }).collect()
+        new.map(|every| Group::new(every, self.clone())).collect()
     }
 
     /// The targets as they are now. Files are read elsewhere: a disk may be slow.
@@ -120,48 +125,96 @@ pub struct Group {
     every: Duration,
     jobs: Jobs,
     found: Option<Arc<BTreeMap<String, Found>>>,
-    targets: BTreeMap<String, Target>,
+    /// Those that are not being asked.
+    idle: BTreeMap<String, Target>,
+    asked: JoinSet<(String, Target, Batch)>,
+    /// Those that are being asked, by their tasks.
+    busy: HashMap<task::Id, (String, Source)>,
+    at_once: Arc<Semaphore>,
 }
 
-/// What has changed with a scrape.
+/// What a tick has begun.
 #[derive(Debug, Default)]
 pub struct Round {
     /// Sources that are no more: whatever they have said has ended.
     pub gone: Vec<Source>,
     /// Intervals that no group had; these are to be run as well.
     pub groups: Vec<Group>,
+    /// Targets that are left out, as they have not answered since the last tick.
+    pub missed: Vec<Source>,
 }
 
 impl Group {
+    fn new(every: Duration, jobs: Jobs) -> Group {
+        let (idle, asked, busy) = (BTreeMap::new(), JoinSet::new(), HashMap::new());
+        let at_once = Arc::new(Semaphore::new(AT_ONCE));
+        Group { every, jobs, found: None, idle, asked, busy, at_once }
+    }
+
     /// How often its targets are scraped.
     pub fn every(&self) -> Duration {
         self.every
     }
 
-    /// Asks all targets at once. `take` is given the batch of each as it is ready, all of this time.
-    pub async fn scrape(&mut self, at: Millis, mut take: impl AsyncFnMut(Batch)) -> Round {
-        let round = self.look().await;
-        let mut waiting = std::mem::take(&mut self.targets).into_iter();
-        let mut asked = JoinSet::new();
+    /// Begins to ask all targets at once, whose batches [`Group::next`] gives, all of this time. One that is still
+    /// being asked is left out: it holds up nobody but itself.
+    pub async fn begin(&mut self, at: Millis) -> Round {
+        let mut round = self.look().await;
+        round.missed = self.busy.values().map(|(_, source)| source.clone()).collect();
+        for (key, mut target) in std::mem::take(&mut self.idle) {
+            let (source, client) = (target.source.clone(), self.jobs.client(target.spec()));
+            let (at_once, name) = (Arc::clone(&self.at_once), key.clone());
+            let task = self.asked.spawn(async move {
+                // Nobody closes it.
+                let _turn = at_once.acquire_owned().await;
+                let batch = target.scrape(at, client).await;
+                (name, target, batch)
+            });
+            self.busy.insert(task.id(), (key, source));
+        }
+        round
+    }
+
+    /// The sources of its targets.
+    pub fn sources(&self) -> BTreeSet<Source> {
+        let idle = self.idle.values().map(|target| &target.source);
+        idle.chain(self.busy.values().map(|(_, source)| source)).cloned().collect()
+    }
+
+    /// How many targets are being asked.
+    pub fn asked(&self) -> usize {
+        self.busy.len()
+    }
+
+    /// The next batch that is ready; nothing where no target is being asked. Dropping the wait loses none.
+    pub async fn next(&mut self) -> Option<Batch> {
         loop {
-            while asked.len() < AT_ONCE
-                && let Some((key, mut target)) = waiting.next()
-            {
-                let client = self.jobs.client(target.spec());
-                asked.spawn(async move {
-                    let batch = target.scrape(at, client).await;
-                    (key, target, batch)
-                });
-            }
-            match asked.join_next().await {
-                None => break,
-                Some(Ok((key, target, batch))) => {
-                    self.targets.insert(key, target);
-                    take(batch).await;
+            match self.asked.join_next_with_id().await? {
+                Ok((task, (key, target, batch))) => {
+                    self.busy.remove(&task);
+                    let found = self.found.as_ref().and_then(|found| found.get(&key));
+                    // It may have gone, or have become another one, while it was asked.
+                    if found
+                        .is_some_and(|(spec, source)| spec.every == self.every && *source == target.source)
+                    {
+                        self.idle.insert(key, target);
+                        return Some(batch);
+                    }
                 }
-                // A target is made anew with the next round.
-                Some(Err(_)) => self.found = None,
+                // The target is made anew with the next round.
+                Err(broke) => {
+                    self.busy.remove(&broke.id());
+                    self.found = None;
+                }
             }
+        }
+    }
+
+    /// Asks all targets at once and gives `take` the batch of each as it is ready.
+    pub async fn scrape(&mut self, at: Millis, mut take: impl AsyncFnMut(Batch)) -> Round {
+        let round = self.begin(at).await;
+        while let Some(batch) = self.next().await {
+            take(batch).await;
         }
         round
     }
@@ -169,34 +222,28 @@ impl Group {
     /// Which targets there are now.
     async fn look(&mut self) -> Round {
         let found = self.jobs.found().await;
-        if self.found.as_ref().is_some_and(|known| Arc::ptr_eq(known, &found)) && self.is_whole(&found) {
+        if self.found.as_ref().is_some_and(|known| Arc::ptr_eq(known, &found)) {
             return Round::default();
         }
         let stays: BTreeSet<&Source> = found.values().map(|(_, source)| source).collect();
-        let mut gone = Vec::new();
-        self.targets.retain(|key, target| {
-            let is_there = found.get(key).is_some_and(|(spec, _)| spec.every == self.every);
-            if !is_there && !stays.contains(&target.source) {
-                gone.push(target.source.clone());
-            }
-            is_there
-        });
-        for (key, (spec, source)) in found.iter().filter(|(_, (spec, _))| spec.every == self.every) {
-            if !self.targets.contains_key(key) {
+        let is_ours = |key: &String| found.get(key).is_some_and(|(spec, _)| spec.every == self.every);
+        let busy = self.busy.values().map(|(key, source)| (key, source));
+        let known = self.idle.iter().map(|(key, target)| (key, &target.source)).chain(busy);
+        let gone = known.filter(|(key, source)| !is_ours(key) && !stays.contains(source));
+        let gone = gone.map(|(_, source)| source.clone()).collect();
+        self.idle.retain(|key, _| is_ours(key));
+        let is_busy = |key: &String| self.busy.values().any(|(busy, _)| busy == key);
+        for (key, (spec, source)) in found.iter().filter(|(key, _)| is_ours(key) && !is_busy(key)) {
+            if !self.idle.contains_key(key) {
                 let job = &self.jobs.0.jobs[spec.job];
                 let telemetry = self.jobs.0.telemetry.clone();
                 let target = Target::new(source.clone(), Arc::clone(spec), job, telemetry);
-                self.targets.insert(key.clone(), target);
+                self.idle.insert(key.clone(), target);
             }
         }
         let groups = self.jobs.groups_of(intervals(&found));
         self.found = Some(found);
-        Round { gone, groups }
-    }
-
-    /// Whether no target was lost in a scrape that was given up.
-    fn is_whole(&self, found: &BTreeMap<String, Found>) -> bool {
-        self.targets.len() == found.values().filter(|(spec, _)| spec.every == self.every).count()
+        Round { gone, groups, missed: Vec::new() }
     }
 }
 

@@ -256,7 +256,7 @@ impl Reading<'_> {
 impl Deviation {
     /// The page was as the last one up to here.
     fn new(known: &[Entry], at: usize) -> Deviation {
-        let mut texts = HashMap::with_capacity_and_hasher(known.len(), Plain::default());
+        let mut texts = HashMap::with_capacity_and_hasher(known.len(), Plain);
         for (place, entry) in (0..).zip(known) {
             // Of a text that stands twice the first one is the series.
             texts.entry(entry.text).or_insert(place);

@@ -157,6 +157,7 @@ metrics! {
     api_responses: Counter "fleetpush_api_responses_total" ["source", "code"] "Answers of the balena API by status code";
     scrapes: Counter "fleetpush_scrapes_total" ["job", "result"] "Scrapes of a job's targets by how they ended";
     scrape_repeated: Counter "fleetpush_scrape_repeated_samples_total" ["job"] "Samples left out since their page has said the same series before";
+    relay_left_out: Counter "fleetpush_relay_dropped_samples_total" ["reason"] "Samples of relayed series that are not sent for their times, or since another target says them";
     target_files: Counter "fleetpush_target_file_errors_total" [] "Times that a file with targets could not be used";
     sink_up: Gauge "fleetpush_sink_up" ["sink", "kind"] "Whether the last request to a sink was taken";
     sink_parked: Gauge "fleetpush_sink_parked" ["sink", "kind"] "Whether a sink refuses us as a whole and is only asked slowly";

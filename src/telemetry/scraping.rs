@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
 use super::Telemetry;
-use crate::sample::Text;
+use crate::sample::{Source, Text};
 
 /// How one scrape of a target ended.
 #[derive(Clone, Copy)]
@@ -91,6 +92,48 @@ impl Telemetry {
             }
             _ => {}
         }
+    }
+
+    /// A target has not answered since the last tick, so it is not asked at this one.
+    pub fn target_missed(&self, source: &Source) {
+        let Source::Target { job, instance } = source else { return };
+        self.0.metrics.scrapes.add(vec![job.clone(), "missed".into()], 1.0);
+        debug!(job = &**job, instance = &**instance, "a scrape was left out: the one before it still runs");
+    }
+
+    /// Samples of relayed series that are not sent: with a time before the last one of their series, with one in
+    /// the future, and of series that another target says. A line tells where that begins and ends.
+    pub fn relay_left_out(&self, [older, future, twice]: [usize; 3], example: Option<&str>) {
+        let reasons = [("out_of_order", older), ("too_far_in_future", future), ("duplicate", twice)];
+        for (reason, samples) in reasons.into_iter().filter(|(_, samples)| *samples > 0) {
+            self.0.metrics.relay_left_out.add(vec![reason.into()], samples as f64);
+        }
+        let some = older + future + twice > 0;
+        let before = self.0.relay_leaves_out.swap(some, Ordering::Relaxed);
+        if some && !before {
+            let series = example.unwrap_or_default();
+            warn!(
+                older,
+                future,
+                twice,
+                series,
+                "samples of relayed series are left out: their times are older than what was sent or in the future, \
+                 or another target says the same series"
+            );
+        }
+        if before && !some {
+            info!("no samples of relayed series are left out any more");
+        }
+    }
+
+    /// Targets are asked at this interval, and have not been yet.
+    pub fn group_registered(&self, every: Duration) {
+        self.0.status.send_if_modified(|status| status.groups.insert(every, false) != Some(false));
+    }
+
+    /// All targets of this interval were asked, or waited for long enough.
+    pub fn group_asked(&self, every: Duration) {
+        self.0.status.send_if_modified(|status| status.groups.insert(every, true) != Some(true));
     }
 
     /// A target is no more; what went wrong with it is forgotten.

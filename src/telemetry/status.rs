@@ -11,6 +11,8 @@ use crate::sample::{Millis, Text};
 pub struct Status {
     /// Each source by name.
     pub sources: BTreeMap<Text, SourceStatus>,
+    /// Whether the targets that are asked at each interval have been, for the first time.
+    pub groups: BTreeMap<Duration, bool>,
     /// Each sink; two of different kinds may have one name.
     pub sinks: BTreeMap<(SinkKind, Text), SinkStatus>,
     /// The queue as a whole; none where there is none.
@@ -25,9 +27,11 @@ impl Status {
         self.sinks.get(&(kind, name.into()))
     }
 
-    /// Whether the first cycle of every source has ended, well or badly.
+    /// Whether the first cycle of every source and the first scrape of every target has ended, well or badly.
     pub fn is_ready(&self) -> bool {
-        !self.sources.is_empty() && self.sources.values().all(|source| source.last_end.is_some())
+        let ended = self.sources.values().map(|source| source.last_end.is_some());
+        let mut all = ended.chain(self.groups.values().copied()).peekable();
+        all.peek().is_some() && all.all(|ended| ended)
     }
 }
 
