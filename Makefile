@@ -1,6 +1,7 @@
 # Every check of the project, from a clean checkout:
 #   make test     what CI runs: formatting, lints, all tests against real servers
 #   make audit    licences, bans, known vulnerabilities, unused dependencies
+#   make docs     the reference in docs/configuration.md, from what stands beside each key in the code
 #   make screenshots  the pictures of the status page in docs/
 #   make soak     the long versions of the tests against loss, into docs/soak.md (about ten minutes)
 #   make bench    CPU, bytes and memory over real HTTP on loopback, into docs/benchmarks.md (minutes; needs valgrind)
@@ -13,7 +14,7 @@ TOOLS := target/tools
 CARGO_DENY := $(TOOLS)/cargo-deny-0.20.2/bin/cargo-deny
 CARGO_MACHETE := $(TOOLS)/cargo-machete-0.9.2/bin/cargo-machete
 
-.PHONY: test test-servers test-tools screenshots audit bench soak chart-files
+.PHONY: test test-servers test-tools docs screenshots audit bench soak chart-files
 
 test: test-servers test-tools
 	$(CARGO) fmt --check
@@ -27,6 +28,10 @@ test-servers:
 # What else the tests run: one script for each tool, which leaves it in the folder that it is given.
 test-tools:
 	@set -e; for script in $(wildcard tests/tools/*.sh); do $$script target/test-tools; done
+
+# A test compares it, and fails where it is old.
+docs:
+	WRITE_DOCS=1 $(CARGO) test --locked --test it docs::reference::the_reference_of_the_configuration
 
 # The pictures of docs/status.md: an hour of an account that is made up, on a clock that is moved.
 screenshots: test-tools

@@ -14,6 +14,7 @@ mod http;
 mod job;
 mod labels;
 mod oauth2;
+pub mod reference;
 mod relabel;
 mod resolve;
 mod scrape;
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 
 pub use env::{VARIABLES, Variable, is_variable};
 pub use error::ConfigError;
+pub use foreign::Foreign;
 pub use job::{Limits, Protocol, Scheme, ScrapeJob, TargetFiles, TargetGroup};
 pub use target_file::target_groups;
 pub use types::{

@@ -83,38 +83,32 @@ pub struct Settings {
     /// Check the configuration and exit
     #[arg(long = "config.check", global = true)]
     pub config_check: bool,
-    /// Where the page listens: `:8000`, `host:port` or `off`
+    /// Where the page listens: `:port`, `host:port` or `off` [default: :8000]
     #[arg(long = "web.listen-address", value_name = "ADDRESS", global = true)]
     pub listen_address: Option<String>,
     /// The file that says how the page is protected: TLS, users (as the exporters have it)
     #[arg(long = "web.config.file", value_name = "FILE", global = true)]
     pub web_config_file: Option<String>,
-    /// The path of the metrics
+    /// The path of the metrics [default: /metrics]
     #[arg(long = "web.telemetry-path", value_name = "PATH", global = true)]
     pub telemetry_path: Option<String>,
     /// Let `POST /-/reload` read the configuration again
     #[arg(long = "web.enable-lifecycle", global = true)]
     pub enable_lifecycle: bool,
-    /// The least level that is logged: trace, debug, info, warn, error
+    /// The least level that is logged: trace, debug, info, warn, error [default: info]
     #[arg(long = "log.level", value_name = "LEVEL", global = true)]
     pub log_level: Option<String>,
-    /// The log's form: logfmt or json
+    /// The log's form: logfmt or json [default: logfmt]
     #[arg(long = "log.format", value_name = "FORMAT", global = true)]
     pub log_format: Option<String>,
-    /// How long `once` may collect and deliver, such as 50s
+    /// How long `once` may collect and deliver [default: 50s]
     #[arg(long = "once.deadline", value_name = "DURATION", global = true)]
     pub once_deadline: Option<String>,
-    /// How long the end of `run` waits for requests in flight, such as 10s
+    /// How long the end of `run` waits for requests in flight [default: 10s]
     #[arg(long = "shutdown.grace", value_name = "DURATION", global = true)]
     pub shutdown_grace: Option<String>,
-    /// When output has colours: auto is on a terminal, unless NO_COLOR is set
-    #[arg(
-        long = "color",
-        value_name = "WHEN",
-        default_value = "auto",
-        hide_default_value = true,
-        global = true
-    )]
+    /// When output has colours: auto is on a terminal, unless NO_COLOR is set or TERM is dumb
+    #[arg(long = "color", value_name = "WHEN", default_value = "auto", global = true)]
     pub color: Colour,
 }
 

@@ -3,7 +3,7 @@
 
 /// What becomes of a key of Prometheus'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Foreign {
+pub enum Foreign {
     /// Accepted, because of this.
     Ignored(&'static str),
     /// Refused, with what to do instead.
@@ -25,7 +25,7 @@ const DISCOVERY: Foreign = Refused(
 const PROMETHEUS: Foreign = Refused("belongs in Prometheus' own file; remove it");
 
 /// Full keys, and those of blocks that stand in several places without what is around them.
-const KEYS: &[(&str, Foreign)] = &[
+pub(super) const KEYS: &[(&str, Foreign)] = &[
     ("remote_write.send_native_histograms", Ignored("there are no native histograms")),
     ("remote_write.follow_redirects", Ignored("redirects are never followed; give the final URL")),
     ("remote_write.enable_http2", Ignored("HTTP/1.1 is spoken")),

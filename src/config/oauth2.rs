@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use secrecy::SecretString;
 
 use super::ConfigError;
-use super::block::Placed;
-use super::file::OAuth2Block;
-use super::http::tls;
+use super::block::{Pairs, Placed, Typed, blocks};
+use super::http::{TlsBlock, tls};
 use super::resolve::{Resolver, one_secret, wrong};
 use super::types::OAuth2;
 use super::value::Setting;
@@ -15,6 +14,30 @@ use super::value::Setting;
 /// Parameters that other keys set.
 const RESERVED: [(&str, &str); 3] =
     [("client_id", "client_id"), ("client_secret", "client_secret"), ("scope", "scopes")];
+
+blocks! {
+    /// A token is fetched for client credentials, see [OAuth2](#oauth2).
+    OAuth2Block {
+        /// The client's name at the authorization server.
+        client_id: Typed as "text" = "required",
+        /// The client's secret. Better in a file.
+        client_secret: Typed as "secret",
+        /// The file that holds the client's secret. Where it changes another token is fetched.
+        client_secret_file: Typed as "path",
+        /// What the token is to be good for.
+        scopes: Vec<Typed> as "list of texts",
+        /// The token endpoint, taken as it is typed. With plain `http://` everyone on the way sees the secret.
+        token_url: Typed as "URL" = "required",
+        /// Further parameters of the request for a token, such as `audience`.
+        endpoint_params: Pairs as "map of texts",
+        /// Trust and client certificate towards the token endpoint, which has none of the receiver's.
+        tls_config: TlsBlock,
+        /// The HTTP proxy towards the token endpoint. May hold credentials.
+        proxy_url: Typed as "URL" = "as `HTTPS_PROXY` and the like say",
+        /// With `false` no proxy is used at all, where `proxy_url` names none.
+        proxy_from_environment: Typed as "boolean" = "`true`",
+    }
+}
 
 impl Resolver<'_> {
     pub(super) fn oauth2(

@@ -1,11 +1,30 @@
 //! Lists of relabelling rules, wherever they stand: Prometheus' own keys, checked as Prometheus checks them.
 
 use super::ConfigError;
-use super::block::Placed;
-use super::file::RuleBlock;
+use super::block::{Given, Placed, Typed, blocks};
 use super::resolve::wrong;
 use super::value::{Setting, nearest};
 use crate::relabel::{Action, Key, Rule, RuleError, RuleSpec, Rules};
+
+blocks! {
+    /// A rule is applied to each label set in the order of the list, as Prometheus applies it.
+    RuleBlock {
+        /// The labels whose values the rule looks at, joined.
+        source_labels: Option<Placed<Vec<Setting>>> as "list of label names",
+        /// What stands between the joined values.
+        separator: Given as "text" = "`;`, a semicolon",
+        /// The expression (RE2) that the whole of the joined values must match.
+        regex: Given as "expression" = "`(.*)`, anything",
+        /// What `hashmod` divides by.
+        modulus: Typed as "whole number above 0",
+        /// The label that is written.
+        target_label: Typed as "label name",
+        /// What is written into it, with `$1` or `${name}` for what a group has matched.
+        replacement: Given as "text" = "`$1`, what the first group has matched",
+        /// What the rule does.
+        action: Given as "`replace`, `keep`, `drop`, `keepequal`, `dropequal`, `hashmod`, `labelmap`, `labeldrop`, `labelkeep`, `lowercase` or `uppercase`" = "replace",
+    }
+}
 
 /// The rules of a list, such as `write_relabel_configs`.
 pub(super) fn rules(blocks: Vec<Placed<RuleBlock>>) -> Result<Rules, ConfigError> {

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ConfigError;
-use super::block::{Placed, Typed};
-use super::file::{FilesBlock, GroupBlock, ScrapeBlock};
-use super::http::{Credentials, tls};
+use super::block::{Lists, Pairs, Placed, Typed, blocks};
+use super::http::{AuthorizationBlock, BasicBlock, Credentials, TlsBlock, tls};
 use super::job::{Limits, Protocol, Scheme, ScrapeJob, TargetFiles, TargetGroup};
+use super::oauth2::OAuth2Block;
+use super::relabel::{RuleBlock, rules};
 use super::resolve::{Resolver, wrong};
 use super::types::HttpSettings;
 use super::value::{Place, Setting};
@@ -18,6 +19,97 @@ use crate::sample::{LabelName, Text};
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Only asked for by those who read it.
 const PROTOBUF: &str = "PrometheusProto";
+
+blocks! {
+    /// A job: targets that are scraped in one way.
+    ScrapeBlock {
+        /// The job's name, each once; the label `job` of its series.
+        job_name: Typed as "text" = "required",
+        /// How often its targets are scraped.
+        scrape_interval: Typed as "duration" = "as `interval`",
+        /// How long one scrape may take; never longer than the interval.
+        scrape_timeout: Typed as "duration" = "10 s, or the interval where that is shorter",
+        /// The path of the page on each target.
+        metrics_path: Typed as "path on a target" = "`/metrics`",
+        /// How the targets are spoken to.
+        scheme: Typed as "`http` or `https`" = "`http`",
+        /// What stands in the query of each request.
+        params: Lists as "map of lists of texts",
+        /// Targets by name.
+        static_configs: Vec<Placed<GroupBlock>>,
+        /// Targets in files that others write, read again when they change.
+        file_sd_configs: Vec<Placed<FilesBlock>>,
+        /// Whether labels of a page win over those of its target; else they are kept as `exported_…`.
+        honor_labels: Typed as "boolean" = "`false`",
+        /// Whether the times count that a page says of its samples. Such series get no stale markers.
+        honor_timestamps: Typed as "boolean" = "`true`",
+        /// A page with more samples, after `metric_relabel_configs`, fails the scrape. `0` is no limit.
+        sample_limit: Typed as "whole number" = "`0`",
+        /// A series with more labels, its name counted, fails the scrape. `0` is no limit.
+        label_limit: Typed as "whole number" = "`0`",
+        /// A label's name of more bytes fails the scrape. `0` is no limit.
+        label_name_length_limit: Typed as "whole number" = "`0`",
+        /// A label's value of more bytes fails the scrape. `0` is no limit.
+        label_value_length_limit: Typed as "whole number" = "`0`",
+        /// A page that is not smaller after decompression fails the scrape. Here `MB` is 1024 × 1024 bytes, as in
+        /// Prometheus. `0` is no limit.
+        body_size_limit: Typed as "size" = "`0`",
+        /// Rules for targets, before they are scraped: with `__address__`, `__scheme__`, `__metrics_path__`,
+        /// `__param_…`, `__scrape_interval__`, `__scrape_timeout__`, `__meta_filepath`.
+        relabel_configs: Vec<Placed<RuleBlock>>,
+        /// Rules for the series of the pages.
+        metric_relabel_configs: Vec<Placed<RuleBlock>>,
+        /// Which forms of a page are asked for, best first. `PrometheusProto` is a warning: pages are asked for as text.
+        scrape_protocols: Vec<Typed> as "list of `OpenMetricsText1.0.0`, `OpenMetricsText0.0.1`, `PrometheusText1.0.0`, `PrometheusText0.0.4`" = "all, in this order",
+        /// How a page is read whose `Content-Type` is missing or another one; without it the scrape fails.
+        fallback_scrape_protocol: Typed as "`OpenMetricsText1.0.0`, `OpenMetricsText0.0.1`, `PrometheusText1.0.0` or `PrometheusText0.0.4`",
+        /// Whether pages may come compressed (gzip).
+        enable_compression: Typed as "boolean" = "`true`",
+        /// User name and password.
+        basic_auth: Option<Placed<BasicBlock>>,
+        /// Another `Authorization` header.
+        authorization: Option<Placed<AuthorizationBlock>>,
+        /// A token that is fetched for client credentials.
+        oauth2: Option<Placed<OAuth2Block>>,
+        /// `Authorization: Bearer …`. Better in a file.
+        bearer_token: Typed as "secret",
+        /// The file that holds the bearer token.
+        bearer_token_file: Typed as "path",
+        /// Trust and client certificate.
+        tls_config: TlsBlock,
+        /// The HTTP proxy. May hold credentials.
+        proxy_url: Typed as "URL" = "as `HTTPS_PROXY` and the like say",
+        /// With `false` no proxy is used at all, where `proxy_url` names none.
+        proxy_from_environment: Typed as "boolean" = "`true`",
+        /// Series with times of their own get no stale markers.
+        track_timestamps_staleness: Typed as "`false`" = "`false`",
+        /// Native histograms are not read.
+        scrape_native_histograms: Typed as "`false`" = "`false`",
+        /// Native histograms are not written.
+        convert_classic_histograms_to_nhcb: Typed as "`false`" = "`false`",
+        /// The further series about scraping are not written.
+        extra_scrape_metrics: Typed as "`false`" = "`false`",
+        /// Names may be any UTF-8.
+        metric_name_validation_scheme: Typed as "`utf8`" = "`utf8`",
+        /// Names are taken as they are.
+        metric_name_escaping_scheme: Typed as "`allow-utf-8`" = "`allow-utf-8`",
+    }
+    /// Targets that share labels. Files with targets hold a list of these.
+    GroupBlock {
+        /// The targets, as `host:port`. Without a port it is 80, or 443 with `https`.
+        targets: Vec<Typed> as "list of addresses",
+        /// Labels that each of them gets.
+        labels: Pairs as "map of texts",
+    }
+    /// Targets in files.
+    FilesBlock {
+        /// The files: `.json`, `.yml` or `.yaml`, with `*` in the last part of a path at most. They begin in the folder of
+        /// this file.
+        files: Vec<Typed> as "list of paths" = "required",
+        /// Nothing: a change is seen at the next scrape.
+        refresh_interval: Typed as "duration",
+    }
+}
 
 impl Resolver<'_> {
     pub(super) fn jobs(
@@ -100,8 +192,8 @@ impl Resolver<'_> {
                 value_length: block.label_value_length_limit.map_or(Ok(None), limit)?,
                 body: block.body_size_limit.map_or(Ok(None), |setting| body_limit(&setting))?,
             },
-            relabel: super::relabel::rules(block.relabel_configs)?,
-            metric_relabel: super::relabel::rules(block.metric_relabel_configs)?,
+            relabel: rules(block.relabel_configs)?,
+            metric_relabel: rules(block.metric_relabel_configs)?,
             http: HttpSettings {
                 auth: self.auth(credentials)?,
                 tls: tls(block.tls_config, block.proxy_url.is_some())?,
@@ -227,10 +319,8 @@ fn files(Placed { place, value: block }: Placed<FilesBlock>) -> Result<TargetFil
 /// Prometheus' own rule for the names of files with targets.
 fn is_pattern_of_targets(text: &str) -> bool {
     let Some((before, ending)) = text.rsplit_once('.') else { return false };
-    let last = before.rsplit_once('/').map_or(before, |(_, last)| last);
-    matches!(ending, "json" | "yml" | "yaml" | "JSON" | "YML" | "YAML")
-        && before.matches('*').count() == last.matches('*').count()
-        && last.matches('*').count() <= 1
+    let behind_a_star = before.split_once('*').map_or("", |(_, behind)| behind);
+    matches!(ending, "json" | "yml" | "yaml" | "JSON" | "YML" | "YAML") && !behind_a_star.contains('/')
 }
 
 /// Paths begin in the folder of the file that names them.

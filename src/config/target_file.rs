@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::ConfigError;
 use super::block::Placed;
-use super::file::{GroupBlock, bytes, document};
+use super::file::{bytes, document};
 use super::job::TargetGroup;
-use super::scrape::{group, misfit};
+use super::scrape::{GroupBlock, group, misfit};
 use crate::sample::{LabelName, Text};
 
 /// The targets of a file.

@@ -6,9 +6,10 @@ mod parity;
 mod site;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
-use fleetpush::config::{Config, Overrides, load};
+use fleetpush::config::{Config, ConfigError, Overrides, load};
 use fleetpush::relay::{Group, Jobs, Round};
 use fleetpush::sample::{Batch, Millis, Source};
 use fleetpush::telemetry::Telemetry;
@@ -22,8 +23,13 @@ pub fn config(jobs: &Value) -> Config {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.yml");
     std::fs::write(&path, json!({ "scrape_configs": jobs }).to_string()).unwrap();
+    loaded(&path).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The configuration of a file.
+pub fn loaded(path: &Path) -> Result<Config, ConfigError> {
     let flags = Overrides { config_file: Some(path.display().to_string()), ..Overrides::default() };
-    load(&BTreeMap::new(), &flags, "host").unwrap_or_else(|error| panic!("{error}"))
+    load(&BTreeMap::new(), &flags, "host")
 }
 
 /// Jobs that are scraped at times of the test's own.
@@ -64,7 +70,7 @@ impl Relay {
         let mut groups = std::mem::take(&mut self.groups);
         let mut number = 0;
         while let Some(group) = groups.get_mut(number) {
-            let Round { gone, groups: more } = group
+            let Round { gone, groups: more, .. } = group
                 .scrape(at, async |batch| {
                     assert_eq!(batch.at(), at);
                     let before = all.batches.insert(batch.source().to_string(), batch);

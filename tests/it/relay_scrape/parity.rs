@@ -376,6 +376,81 @@ async fn the_series_of_every_case_are_those_that_prometheus_scrapes() {
     .await;
 }
 
+#[tokio::test]
+async fn targets_of_files_come_and_go_as_they_do_at_prometheus() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    site.set("/metrics", Answer::text("a 1\n"));
+    let address = site.address();
+    let path = |name: &str| folder.path().join(name);
+    // Prometheus watches: a file must come whole.
+    let write = |name: &str, text: &str| {
+        std::fs::write(path("new.part"), text.replace("SITE", &address)).unwrap();
+        std::fs::rename(path("new.part"), path(name)).unwrap();
+    };
+    let blocks = json!([{
+        "job_name": "files",
+        "scrape_interval": "300ms",
+        "scrape_timeout": "300ms",
+        "file_sd_configs": [
+            {"files": [path("*.yml").display().to_string(), path("one.json").display().to_string()], "refresh_interval": "1s"}
+        ],
+        "relabel_configs": [
+            {"source_labels": ["__meta_filepath"], "regex": ".*/(.*)", "target_label": "file"},
+            {"source_labels": ["path"], "regex": "(.+)", "target_label": "__metrics_path__"},
+            {"source_labels": ["drop"], "regex": "yes", "action": "drop"},
+        ],
+    }]);
+    write("a.yml", "- targets: [SITE]\n  labels: {zone: a, number: 5, empty: ''}\n");
+    let prometheus = Prometheus::start(Suite::New, &json!({ "scrape_configs": blocks }).to_string()).await;
+    let mut relay = Relay::new(&blocks).await;
+    // Prometheus takes changes five seconds apart, so several come at once.
+    let one_json = r#"[{"targets": ["SITE"], "labels": {"zone": "j"}}, {"targets": ["SITE"]}]"#;
+    let changes: [(&str, &dyn Fn(), usize); 4] = [
+        ("a file", &|| {}, 1),
+        (
+            "more files",
+            &|| {
+                write("one.json", one_json);
+                write("b.yml", "- targets: [SITE, SITE]\n  labels: {job: own, instance: b}\n");
+            },
+            4,
+        ),
+        (
+            "another label, and a mistake in json",
+            &|| {
+                write("a.yml", "- {targets: [SITE], labels: {zone: c, path: /gone}}\n");
+                write("one.json", r#"[{"targets": ["SITE"], "labels": {"zone": 5}}]"#);
+            },
+            4,
+        ),
+        (
+            "a mistake, a target that is dropped, and an empty file",
+            &|| {
+                write("a.yml", "- {targets: [SITE], lables: {zone: d}}\n");
+                write("b.yml", "- {targets: [SITE], labels: {drop: 'yes'}}\n");
+                write("one.json", "[]");
+            },
+            1,
+        ),
+    ];
+    for (what, change, count) in changes {
+        change();
+        let batches = relay.scrape().await.batches;
+        let up = |all: BTreeMap<Labels, String>| -> BTreeMap<Labels, String> {
+            all.into_iter().filter(|(labels, _)| labels["__name__"] == "up").collect()
+        };
+        let ours = up(comparable(batches.values().flat_map(series)));
+        assert_eq!(ours.len(), count, "{what}: {ours:?}");
+        let mut theirs = BTreeMap::new();
+        let same = eventually_or(what, Duration::from_secs(20), async || {
+            theirs = up(comparable(prometheus.query("up").await));
+            theirs == ours
+        })
+        .await;
+        assert!(same, "{what}: ours {ours:?}, theirs {theirs:?}");
+    }
+}
+
 /// Whether something came true in time.
 async fn eventually_or(_: &str, within: Duration, mut is_true: impl AsyncFnMut() -> bool) -> bool {
     let end = std::time::Instant::now() + within;
