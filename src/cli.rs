@@ -114,7 +114,7 @@ fn environment() -> Result<Environment, String> {
 
 async fn dispatch(args: Args, environment: Environment) -> Exit {
     let look = Look::of(args.settings.color, &environment);
-    let host = gethostname::gethostname().to_string_lossy().into_owned();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     // What asks for no configuration is not kept from its work by a bad one.
     match &args.command {
         Some(Command::Demo(options)) => return demo::demo(options, &args.settings, &environment).await,

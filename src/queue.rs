@@ -59,6 +59,11 @@ pub fn try_folder(folder: &Path) -> Result<(), OpenError> {
         .map_err(|error| OpenError::Folder { folder: folder.to_owned(), why: error.to_string() })
 }
 
+/// How many bytes a store in a folder can take of its disk, as far as the system says it. Blocks.
+pub fn room_on_disk(folder: &Path) -> Option<u64> {
+    place::room_on_disk(folder).ok()
+}
+
 /// So many records are read at once by [`Queue::verify`].
 const VERIFIED_AT_ONCE: usize = 64;
 

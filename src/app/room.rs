@@ -14,6 +14,7 @@ use crate::queue::{self, OpenError};
 use crate::sample::{Batch, Millis, Scope, Source};
 use crate::sink::{pushgateway, worker};
 use crate::telemetry::Telemetry;
+use crate::telemetry::words;
 
 /// For how long the queue has room while nothing is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,9 @@ pub struct Room {
     pub every: Duration,
     /// The bound on its size: `queue.max_size`, or what memory allows.
     pub max_size: u64,
-    /// How long that lasts.
+    /// The room on the disk, where that is less.
+    pub on_disk: Option<u64>,
+    /// How long the lesser of both lasts.
     pub lasts: Duration,
     /// The bound on its age.
     pub max_age: Duration,
@@ -49,9 +52,10 @@ impl Room {
         let cycle = Some(cycle.sum::<u64>()).filter(|bytes| *bytes > 0)?;
         let every = config.accounts.iter().map(|account| account.interval).min()?;
         let max_size = super::store::bound(&config.queue);
-        let cycles = queue::room(max_size) as f64 / cycle as f64;
+        let on_disk = too_small(config);
+        let cycles = queue::room(on_disk.unwrap_or(max_size)) as f64 / cycle as f64;
         let lasts = Duration::try_from_secs_f64(cycles * every.as_secs_f64()).unwrap_or(Duration::MAX);
-        Some(Room { cycle, every, max_size, lasts, max_age: config.queue.max_age })
+        Some(Room { cycle, every, max_size, on_disk, lasts, max_age: config.queue.max_age })
     }
 }
 
@@ -67,16 +71,32 @@ pub(super) async fn place(config: &Config) -> Result<String, String> {
         QueueDir::Folder(folder) => (folder.clone(), false),
         QueueDir::Default(folder) => (folder.clone(), true),
     };
+    let disk = too_small(config).map(|room| no_room(room, config.queue.max_size)).unwrap_or_default();
     if UnixStream::connect(folder.join(SOCKET)).await.is_ok() {
-        return Ok(format!("in {}, which a `fleetpush run` has open now", folder.display()));
+        return Ok(format!("in {}, which a `fleetpush run` has open now{disk}", folder.display()));
     }
     let tried = folder.clone();
     let outcome = tokio::task::spawn_blocking(move || queue::try_folder(&tried)).await;
     match outcome {
-        Ok(Ok(())) => Ok(format!("in {}, which can be {}", folder.display(), written_or_made(&folder))),
+        Ok(Ok(())) => Ok(format!("in {}, which can be {}{disk}", folder.display(), written_or_made(&folder))),
         Ok(Err(error)) => Err(unusable(error, default)),
         Err(broke) => Err(broke.to_string()),
     }
+}
+
+/// The room on the queue's disk, where `queue.max_size` is more.
+fn too_small(config: &Config) -> Option<u64> {
+    let (QueueDir::Folder(folder) | QueueDir::Default(folder)) = &config.queue.dir else { return None };
+    queue::room_on_disk(folder).filter(|room| *room < config.queue.max_size)
+}
+
+fn no_room(room: u64, max_size: u64) -> String {
+    format!(
+        "; but its disk has room for {} of the {} of queue.max_size: make room, or lower queue.max_size, so that the \
+         oldest samples go first and not those that come while the disk is full",
+        words::size(room),
+        words::size(max_size)
+    )
 }
 
 fn written_or_made(folder: &Path) -> &'static str {

@@ -307,6 +307,9 @@ pub struct InitOptions {
     /// The label `instance` of what is pushed, such as the site's name
     #[arg(long, value_name = "NAME")]
     pub instance: Option<String>,
+    /// The folder of the queue before remote write, or `memory`
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::FilePath)]
+    pub queue_dir: Option<PathBuf>,
     /// The file to write; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "fleetpush.yml", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,

@@ -143,22 +143,25 @@ pub(super) async fn check(config: &Config, look: Look) -> Exit {
 
 /// For how long the queue has room, in words.
 fn room(room: Room) -> String {
-    let Room { cycle, every, max_size, lasts, max_age } = room;
-    let (lasts_seconds, max_age_seconds) = (lasts.as_secs(), max_age.as_secs());
-    let first = if lasts < max_age {
-        format!(
-            "; then the oldest goes, before max_age ({}): raise queue.max_size to keep more",
-            span(max_age_seconds)
-        )
-    } else {
-        format!("; max_age ({}) comes first", span(max_age_seconds))
+    let Room { cycle, every, max_size, on_disk, lasts, max_age } = room;
+    let (what, room) = match on_disk {
+        Some(room) => ("the room on its disk", room),
+        None => ("max_size", max_size),
+    };
+    let max_age_is = span(max_age.as_secs());
+    let then = match on_disk {
+        _ if lasts >= max_age => format!("max_age ({max_age_is}) comes first"),
+        Some(_) => "then what comes waits in memory, and is lost where that is full too".to_owned(),
+        None => {
+            format!("then the oldest goes, before max_age ({max_age_is}): raise queue.max_size to keep more")
+        }
     };
     format!(
-        "while a receiver is away the queue takes {} every {}: max_size ({}) lasts {}{first}",
+        "while a receiver is away the queue takes {} every {}: {what} ({}) lasts {}; {then}",
         words::size(cycle),
         span(every.as_secs().max(1)),
-        words::size(max_size),
-        span(lasts_seconds)
+        words::size(room),
+        span(lasts.as_secs())
     )
 }
 

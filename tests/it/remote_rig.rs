@@ -111,6 +111,11 @@ impl Rig {
         self
     }
 
+    pub fn exemplars(mut self, send: SendExemplars) -> Self {
+        self.endpoint.exemplars = send;
+        self
+    }
+
     /// As [`Rig::message`], for a rig that is at work.
     pub fn message_now(&mut self, message: ProtobufMessage) {
         self.endpoint.protobuf_message = message;

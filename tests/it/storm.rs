@@ -3,7 +3,7 @@
 //! `make soak` runs the same tests for longer and alone; their figures go to `docs/soak.md`.
 
 mod answers;
-mod disk;
+pub mod disk;
 mod door;
 mod kills;
 mod log;
