@@ -144,6 +144,9 @@ async fn dispatch(args: Args, environment: Environment) -> Exit {
         let exit = if matches!(command, Command::Run) { Exit::Failed } else { Exit::Usage };
         return fail(exit, config::missing_token_message());
     }
+    if config.accounts.is_empty() && command.needs_token() {
+        tracing::info!("no balena account is set: only the targets of scrape_configs are asked");
+    }
     match command {
         Command::Run => {
             let mut reread = move || load().map_err(chain).and_then(with_token);

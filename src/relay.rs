@@ -24,6 +24,7 @@ mod names;
 mod page;
 pub mod parse;
 mod points;
+mod reading;
 mod said;
 mod scrape;
 mod target;
@@ -31,4 +32,5 @@ mod targets;
 
 pub use error::ScrapeError;
 pub use group::{Group, Jobs, JobsError, Round};
-pub use page::{Counts, Ended, Page, Reading, Rewrite};
+pub use page::{Counts, Ended, Page, Rewrite};
+pub use reading::Reading;

@@ -145,9 +145,6 @@ impl Parser {
         take: &mut impl FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let (rest, number) = (std::mem::take(&mut self.rest), self.line);
-        if let Some(place) = self.open.take() {
-            return Err(Fault::new(place.quote(), fault::NOT_CLOSED).on(number, &rest).into());
-        }
         // A page without a byte is one without a series, in either format.
         let is_empty = rest.is_empty() && number == 1;
         if !rest.is_empty()

@@ -45,10 +45,15 @@ impl Target {
             limits: job.limits,
             rules: job.metric_relabel.clone(),
         };
+        // With what tells it from another one of the same name.
+        let instance = match &source {
+            Source::Target { instance, .. } => instance.clone(),
+            Source::Account(_) | Source::Own => spec.label("instance"),
+        };
         Target {
             source,
             job: spec.label("job"),
-            instance: spec.label("instance"),
+            instance,
             headers: headers(job, spec.timeout),
             fallback: job.fallback.map(format),
             // A page that is as long as the limit is beyond it, as with Prometheus.
