@@ -25,6 +25,7 @@ mod program;
 mod pushgateway;
 mod queue_commands;
 mod receiver;
+mod relabel;
 mod relay_batch;
 mod relay_parse;
 mod relay_push;
