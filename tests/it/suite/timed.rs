@@ -1,6 +1,7 @@
 //! Cases that take seconds of real time: what a suite counts within a time, and tries that wait for one another. The
 //! first that is asked for begins all of them, each on a thread of its own, so that they wait at once.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -17,7 +18,7 @@ const PAGE: &str = "test_metric 42\n";
 enum Run {
     Going(JoinHandle<Seen>),
     Done(Arc<Seen>),
-    Failed,
+    Failed(String),
 }
 
 static RUNS: LazyLock<BTreeMap<&'static str, Mutex<Run>>> = LazyLock::new(|| {
@@ -30,16 +31,26 @@ pub fn seen(name: &str) -> Arc<Seen> {
     let run = RUNS.get(name).unwrap_or_else(|| panic!("no case {name}"));
     // A lock that a failure has spoiled only says that there was one.
     let mut run = run.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Run::Going(thread) = std::mem::replace(&mut *run, Run::Failed) {
-        match thread.join() {
-            Ok(seen) => *run = Run::Done(Arc::new(seen)),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    }
+    let now = std::mem::replace(&mut *run, Run::Failed("it is looked at".to_owned()));
+    *run = match now {
+        Run::Going(thread) => match thread.join() {
+            Ok(seen) => Run::Done(Arc::new(seen)),
+            // Its thread has printed it where another test's output goes.
+            Err(panic) => Run::Failed(said(&*panic)),
+        },
+        other => other,
+    };
     match &*run {
         Run::Done(seen) => seen.clone(),
-        _ => panic!("{name} has failed, as another test says"),
+        Run::Failed(why) => panic!("{name}: {why}"),
+        Run::Going(_) => unreachable!("it was waited for"),
     }
+}
+
+/// What a panic has said.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
 type Work = Box<dyn FnOnce() -> Seen + Send>;
