@@ -3,6 +3,7 @@
 //! hundred requests, as many as 10 s have room for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleetpush::clock::Clock;
@@ -13,7 +14,10 @@ use fleetpush::queue;
 use fleetpush::sample::{
     Batch, Family, Kind, Labels, MetricName, Millis, Role, Scope, Series, Source, Text, Value,
 };
+use serde_json::json;
 
+use super::site::{self as suite, Page, Reply};
+use crate::program::Program;
 use crate::remote_rig::{Rig, labels, now};
 use crate::servers::eventually;
 use crate::storm::report::setting;
@@ -147,4 +151,38 @@ async fn a_hundred_targets_catch_up_after_an_hour_while_they_go_on() {
         *counts.entry(values.len()).or_default() += 1;
     }
     assert_eq!(counts, BTreeMap::from([(site.ticks, TARGETS * SERIES)]));
+}
+
+#[tokio::test]
+async fn a_hundred_targets_of_one_tick_share_a_request_and_no_two_ticks_do() {
+    let pages = Arc::new(|_| Page::of("test_metric 42\n"));
+    let site = suite::Site::start(pages, Arc::new(|_, got| Reply::of(204, got))).await;
+    // One server for all of them, each under a name of its own.
+    let target =
+        |number| json!({"targets": [site.address()], "labels": {"instance": format!("site-{number}")}});
+    let config = json!({
+        "web": {"listen_address": "off"},
+        "queue": {"dir": "memory"},
+        "scrape_configs": [{
+            "job_name": "test",
+            "scrape_interval": "2s",
+            "static_configs": (0..TARGETS).map(target).collect::<Vec<_>>(),
+        }],
+        "remote_write": [{"url": site.push_url(), "protobuf_message": "2.0"}],
+    });
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("fleetpush.yml");
+    std::fs::write(&file, config.to_string()).expect("our own folder is writable");
+    let mut program = Program::start(&["--config.file", file.to_str().expect("a path of ours")], &[]);
+    eventually("a request has all targets", LIMIT, async || {
+        site.look(|got| got.iter().any(|got| got.request().all("test_metric").len() == TARGETS)).then_some(())
+    })
+    .await;
+    program.signal("TERM");
+    assert_eq!(program.code().await, 0, "{}", program.stderr());
+    for got in site.got() {
+        let request = got.request();
+        let at = request.series[0].sample().at;
+        assert!(request.series.iter().all(|series| series.sample().at == at), "a request of two ticks");
+    }
 }
