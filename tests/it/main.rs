@@ -30,6 +30,7 @@ mod relay_batch;
 mod relay_parse;
 mod relay_push;
 mod relay_receivers;
+mod relay_run;
 mod relay_scrape;
 mod relay_ticks;
 mod remote_rig;

@@ -3,9 +3,9 @@
 
 mod batches;
 mod parity;
-mod site;
+pub mod site;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -59,7 +59,9 @@ impl Relay {
     }
 
     pub async fn sources(&self) -> Vec<String> {
-        self.jobs.sources().await.iter().map(Source::to_string).collect()
+        let by_interval = self.jobs.by_interval().await;
+        let all: BTreeSet<&Source> = by_interval.values().flatten().collect();
+        all.into_iter().map(Source::to_string).collect()
     }
 
     /// Scrapes all targets once.
