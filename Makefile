@@ -21,7 +21,7 @@ test: test-servers test-tools
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked
 
-# The real Prometheus, Pushgateway and VictoriaMetrics and node_exporter that the tests start, old and new: unpacked, never installed.
+# The real Prometheus, Pushgateway, VictoriaMetrics and node_exporter that the tests start, old and new: unpacked, never installed.
 test-servers:
 	@tests/servers/fetch.sh $(SERVERS)
 
