@@ -100,7 +100,8 @@ impl Relay {
         let of_name = families.iter().filter(|family| family.name.as_str() == name);
         let series = of_name.flat_map(|family| &family.series);
         let wanted = |series: &&fleetpush::sample::Series| {
-            series.labels.iter().map(|label| &*label.value).eq(labels.iter().copied())
+            let found: BTreeSet<&str> = series.labels.iter().map(|label| &*label.value).collect();
+            found == labels.iter().copied().collect()
         };
         series.filter(wanted).map(|series| series.value.get()).sum()
     }
