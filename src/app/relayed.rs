@@ -70,6 +70,7 @@ impl Running {
                     }
                     self.take(&line, &mut tick, &group).await;
                     let round = group.begin(now.at).await;
+                    round.gone.iter().for_each(|source| shared.telemetry.target_ended(source));
                     round.missed.iter().for_each(|source| shared.telemetry.target_missed(source));
                     Running { tells_own: false, ..self.clone() }.start(round.groups);
                     tick = Tick::begun(now.at, tick.is_first.then_some(every));
@@ -167,7 +168,8 @@ impl Shared {
     /// Ends what the new jobs do not ask for any more.
     pub(super) async fn configure_relay(&self, jobs: &Jobs) {
         let now = self.clock.now();
-        let lines: Vec<Line> = jobs.intervals().await.into_iter().map(Line::relay).collect();
+        let intervals = jobs.intervals().await;
+        let lines: Vec<Line> = intervals.iter().copied().map(Line::relay).collect();
         let closing = lock(&self.door).closing(&lines, now);
         for (line, ends) in closing {
             self.enqueue_tick(&line, Share::Most, &ends).await;
@@ -175,6 +177,7 @@ impl Shared {
             lock(&self.door).close(&line);
         }
         let stay = jobs.sources().await;
+        self.telemetry.targets_are(&stay, &intervals);
         self.latest.send_if_modified(|all| {
             let is_gone = |source: &Source| matches!(source, Source::Target { .. }) && !stay.contains(source);
             if !all.keys().any(is_gone) {

@@ -155,8 +155,8 @@ metrics! {
     collects: Counter "fleetpush_collects_total" ["source", "result"] "Cycles of a source by how they ended";
     ticks_missed: Counter "fleetpush_ticks_missed_total" ["source"] "Ticks left out since the cycle before them took too long";
     api_responses: Counter "fleetpush_api_responses_total" ["source", "code"] "Answers of the balena API by status code";
-    scrapes: Counter "fleetpush_scrapes_total" ["job", "result"] "Scrapes of a job's targets by how they ended";
-    scrape_repeated: Counter "fleetpush_scrape_repeated_samples_total" ["job"] "Samples left out since their page has said the same series before";
+    scrapes: Counter "fleetpush_scrapes_total" ["scrape_job", "result"] "Scrapes of a job's targets by how they ended";
+    scrape_repeated: Counter "fleetpush_scrape_repeated_samples_total" ["scrape_job"] "Samples left out since their page has said the same series before";
     relay_left_out: Counter "fleetpush_relay_dropped_samples_total" ["reason"] "Samples of relayed series that are not sent for their times, or since another target says them";
     target_files: Counter "fleetpush_target_file_errors_total" [] "Times that a file with targets could not be used";
     sink_up: Gauge "fleetpush_sink_up" ["sink", "kind"] "Whether the last request to a sink was taken";

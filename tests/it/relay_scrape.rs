@@ -3,7 +3,7 @@
 
 mod batches;
 mod parity;
-mod site;
+pub mod site;
 
 use std::collections::BTreeMap;
 use std::path::Path;
