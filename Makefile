@@ -3,7 +3,7 @@
 #   make audit    licences, bans, known vulnerabilities, unused dependencies
 #   make docs     the reference in docs/configuration.md, from what stands beside each key in the code
 #   make screenshots  the pictures of the status page in docs/
-#   make soak     the long versions of the tests against loss, into docs/soak.md (about ten minutes)
+#   make soak     the long versions of the tests against loss and of odd pages, into docs/soak.md (about half an hour)
 #   make bench    CPU, bytes and memory over real HTTP on loopback, into docs/benchmarks.md (minutes; needs valgrind)
 #   make chart-files   the Helm chart's copies of the dashboards and rules, after each change of one
 
@@ -65,8 +65,9 @@ bench:
 	cp target/bench/figures.md docs/benchmarks.md
 	@cat docs/benchmarks.md
 
-# Kills, outages, full disks and dying servers for longer and alone: one test at a time, built as for benches.
-SOAK := STORM_KILLS=200 OUTAGE_CYCLES=1440
+# Kills, outages, full disks, dying servers and pages that nobody would write, for longer and
+# alone: one test at a time, built as for benches.
+SOAK := STORM_KILLS=200 OUTAGE_CYCLES=1440 PARSE_INPUTS=10000000
 soak: test-servers
 	$(CARGO) test --locked --profile bench --test it --no-run
 	mkdir -p target/soak docs
@@ -74,7 +75,7 @@ soak: test-servers
 	  echo "Written by \`make soak\` at commit $$(git rev-parse --short HEAD), with \`$(SOAK)\`, on $$(nproc) cores."; echo; \
 	} > target/soak/report.md
 	$(SOAK) SOAK_REPORT=$(CURDIR)/target/soak/report.md \
-	  $(CARGO) test --locked --profile bench --test it storm:: -- --test-threads 1 --nocapture
+	  $(CARGO) test --locked --profile bench --test it -- storm:: relay_parse::fuzz:: --test-threads 1 --nocapture
 	cp target/soak/report.md docs/soak.md
 	@cat docs/soak.md
 

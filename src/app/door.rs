@@ -97,17 +97,25 @@ impl Door {
         gone.map(|source| Batch::of_distinct(source, at, Scope::Whole, Vec::new())).collect()
     }
 
-    /// The lines of targets that nobody is asked for any more, with what ends them.
-    pub(super) fn closing(&self, stay: &[Line], at: Millis) -> Vec<(Line, Vec<Batch>)> {
-        let lines = self.lines.keys().filter(|line| line.is_relay() && !stay.contains(line));
-        let ends = lines.map(|line| {
-            let mut ends = self.ends(line, &BTreeSet::new(), at);
-            // Whoever said what the queue has kept of it from before a restart.
-            let nobody = Source::Target { job: "".into(), instance: "".into() };
-            ends.push(Batch::of_distinct(nobody, at, Scope::Whole, Vec::new()));
-            (line.clone(), ends)
+    /// What ends with new jobs: in each line the targets that are not among those that stay in it. The flag says
+    /// whether nobody is asked in that line any more.
+    pub(super) fn closing(
+        &self,
+        stay: &BTreeMap<Line, BTreeSet<Source>>,
+        at: Millis,
+    ) -> Vec<(Line, Vec<Batch>, bool)> {
+        let ends = self.lines.keys().filter(|line| line.is_relay()).map(|line| {
+            let nobody = BTreeSet::new();
+            let mut ends = self.ends(line, stay.get(line).unwrap_or(&nobody), at);
+            let is_over = !stay.contains_key(line);
+            if is_over {
+                // Whoever said what the queue has kept of it from before a restart.
+                let unknown = Source::Target { job: "".into(), instance: "".into() };
+                ends.push(Batch::of_distinct(unknown, at, Scope::Whole, Vec::new()));
+            }
+            (line.clone(), ends, is_over)
         });
-        ends.collect()
+        ends.filter(|(_, ends, _)| !ends.is_empty()).collect()
     }
 
     /// A line of targets that has ended is known no more.
@@ -131,8 +139,10 @@ impl Door {
         {
             return Err(Entry::ClockSkewed(now.as_seconds() - newest.as_seconds()));
         }
+        // What was said in another line may go on in a new one.
+        let newest = self.newest;
         let known = self.lines.entry(line.clone()).or_default();
-        let earliest = known.last.map(|last| Millis(last.0 + 1));
+        let earliest = known.last.or(newest.filter(|_| line.is_relay())).map(|last| Millis(last.0 + 1));
         let said = batches.iter().map(|batch| batch.at()).max();
         let at = said.max(earliest).unwrap_or(now);
         known.last = Some(at);

@@ -168,16 +168,19 @@ impl Shared {
     /// Ends what the new jobs do not ask for any more.
     pub(super) async fn configure_relay(&self, jobs: &Jobs) {
         let now = self.clock.now();
-        let intervals = jobs.intervals().await;
-        let lines: Vec<Line> = intervals.iter().copied().map(Line::relay).collect();
-        let closing = lock(&self.door).closing(&lines, now);
-        for (line, ends) in closing {
-            self.enqueue_tick(&line, Share::Most, &ends).await;
-            self.forget_line(&line).await;
-            lock(&self.door).close(&line);
-        }
-        let stay = jobs.sources().await;
+        let by_interval = jobs.by_interval().await;
+        let intervals: BTreeSet<Duration> = by_interval.keys().copied().collect();
+        let stay: BTreeSet<Source> = by_interval.values().flatten().cloned().collect();
         self.telemetry.targets_are(&stay, &intervals);
+        let lines = by_interval.into_iter().map(|(every, sources)| (Line::relay(every), sources)).collect();
+        let closing = lock(&self.door).closing(&lines, now);
+        for (line, ends, is_over) in closing {
+            self.enqueue_tick(&line, Share::Most, &ends).await;
+            if is_over {
+                self.forget_line(&line).await;
+                lock(&self.door).close(&line);
+            }
+        }
         self.latest.send_if_modified(|all| {
             let is_gone = |source: &Source| matches!(source, Source::Target { .. }) && !stay.contains(source);
             if !all.keys().any(is_gone) {

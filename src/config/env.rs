@@ -150,6 +150,16 @@ pub const VARIABLES: &[Variable] = &[
     of("REMOTE_WRITE_PASSWORD_FILE", "path", "none", "the file that holds that password"),
     of("REMOTE_WRITE_BEARER_TOKEN", "secret", "none", "a bearer token for that endpoint; better in a file"),
     of("REMOTE_WRITE_BEARER_TOKEN_FILE", "path", "none", "the file that holds that token"),
+    of("REMOTE_WRITE_OAUTH2_CLIENT_ID", "text", "none", "the client's name, for OAuth2 at that endpoint"),
+    of("REMOTE_WRITE_OAUTH2_CLIENT_SECRET", "secret", "none", "the client's secret; better in a file"),
+    of("REMOTE_WRITE_OAUTH2_CLIENT_SECRET_FILE", "path", "none", "the file that holds the client's secret"),
+    of("REMOTE_WRITE_OAUTH2_TOKEN_URL", "URL", "none", "where tokens are given out"),
+    of(
+        "REMOTE_WRITE_OAUTH2_SCOPES",
+        "words with commas",
+        "none",
+        "what the token is to be good for; blanks part them too",
+    ),
     of("REMOTE_WRITE_TENANT", "text", "none", "the tenant at Mimir or Thanos: the header `X-Scope-OrgID`"),
     of(
         "REMOTE_WRITE_HEADERS",
@@ -161,7 +171,7 @@ pub const VARIABLES: &[Variable] = &[
         "REMOTE_WRITE_CA_FILE",
         "path",
         "the system's",
-        "further certificates (PEM) that are trusted for that endpoint",
+        "further certificates (PEM) that are trusted for that endpoint, and where its tokens are given out",
     ),
     of(
         "REMOTE_WRITE_PROTOBUF_MESSAGE",

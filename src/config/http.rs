@@ -88,14 +88,19 @@ impl Resolver<'_> {
             }
             _ => {}
         }
-        let auth = match (username, one_secret(passwords.0, passwords.1)?) {
-            (Some(username), Some(password)) => {
-                Auth::Basic { username: username.filled()?.to_owned(), password }
-            }
-            _ => bearer_auth(one_secret(bearers.0, bearers.1)?),
-        };
         let ca_file = get("CA_FILE").map(|setting| setting.pem("CERTIFICATE")).transpose()?;
         let tls = TlsSettings { ca_file, ..TlsSettings::default() };
+        let oauth2 = self.oauth2_of_variables(prefix, &tls)?;
+        if let (Some((first, _)), Some(other)) = (&oauth2, username.as_ref().or(bearer)) {
+            return Err(beside(first, &other.place.to_string()));
+        }
+        let auth = match (username, one_secret(passwords.0, passwords.1)?, oauth2) {
+            (Some(username), Some(password), _) => {
+                Auth::Basic { username: username.filled()?.to_owned(), password }
+            }
+            (_, _, Some((_, oauth2))) => Auth::OAuth2(Box::new(oauth2)),
+            _ => bearer_auth(one_secret(bearers.0, bearers.1)?),
+        };
         Ok(HttpSettings { auth, tls, proxy: self.variables.proxy(), headers: Vec::new(), timeout })
     }
 }

@@ -8,7 +8,7 @@ use super::ConfigError;
 use super::block::{Pairs, Placed, Typed, blocks};
 use super::http::{TlsBlock, tls};
 use super::resolve::{Resolver, one_secret, wrong};
-use super::types::OAuth2;
+use super::types::{OAuth2, TlsSettings};
 use super::value::Setting;
 
 /// Parameters that other keys set.
@@ -64,6 +64,38 @@ impl Resolver<'_> {
             tls: tls(block.tls_config, block.proxy_url.is_some())?,
             proxy: self.proxy(block.proxy_url, block.proxy_from_environment)?,
         })
+    }
+}
+
+impl Resolver<'_> {
+    /// That of the one endpoint that the variables give, with the variable that says so first; trust is the endpoint's.
+    pub(super) fn oauth2_of_variables(
+        &self,
+        prefix: &str,
+        tls: &TlsSettings,
+    ) -> Result<Option<(Setting, OAuth2)>, ConfigError> {
+        let get = |name: &str| self.variables.get(&format!("{prefix}_OAUTH2_{name}"));
+        let (id, url, scopes) = (get("CLIENT_ID"), get("TOKEN_URL"), get("SCOPES"));
+        let (secret, file) = (get("CLIENT_SECRET"), get("CLIENT_SECRET_FILE"));
+        let given = [&id, &secret, &file, &url, &scopes];
+        let Some(first) = given.into_iter().flatten().next().cloned() else { return Ok(None) };
+        let missing = |names: &str| first.error(format_args!("is not enough for OAuth2; set {names} too"));
+        let id = id.ok_or_else(|| missing(&format!("{prefix}_OAUTH2_CLIENT_ID")))?;
+        let secret = one_secret(secret, file)?.ok_or_else(|| {
+            missing(&format!("{prefix}_OAUTH2_CLIENT_SECRET or {prefix}_OAUTH2_CLIENT_SECRET_FILE"))
+        })?;
+        let url = url.ok_or_else(|| missing(&format!("{prefix}_OAUTH2_TOKEN_URL")))?;
+        let words = scopes.iter().flat_map(|scopes| scopes.text.split([',', ' ']));
+        let oauth2 = OAuth2 {
+            client_id: id.filled()?.to_owned(),
+            client_secret: secret,
+            scopes: words.map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect(),
+            token_url: url.exact_url()?,
+            endpoint_params: Vec::new(),
+            tls: tls.clone(),
+            proxy: self.variables.proxy(),
+        };
+        Ok(Some((first, oauth2)))
     }
 }
 

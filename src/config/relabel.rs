@@ -76,5 +76,6 @@ fn action(setting: &Setting) -> Result<Action, ConfigError> {
 
 fn modulus(setting: &Setting) -> Result<u64, ConfigError> {
     let text = setting.text.trim();
-    text.parse().map_err(|_| setting.error(format_args!("{text:?} is not a whole number above 0")))
+    text.parse()
+        .map_err(|_| setting.error(format_args!("{text:?} is not a whole number from 1 to {}", u64::MAX)))
 }

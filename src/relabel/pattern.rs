@@ -30,7 +30,12 @@ enum Part {
 
 impl Pattern {
     pub(super) fn new(expression: &str) -> Result<Pattern, RE2Error> {
-        let Translated { text, names } = re2::translate(&format!("^(?s:{expression})$"))?;
+        let anchored = re2::translate(&format!("^(?s:{expression})$"));
+        // What is wrong is told better of what was typed.
+        let Translated { text, names } = match (anchored, re2::translate(expression)) {
+            (Err(_), Err(error)) => return Err(error),
+            (anchored, _) => anchored?,
+        };
         let regex = RegexBuilder::new(&text).size_limit(COMPILED).build();
         let regex = regex.map_err(|error| RE2Error::of_engine(&error))?;
         Ok(Pattern { regex, names, is_anything: expression == "(.*)" })

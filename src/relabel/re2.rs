@@ -28,8 +28,8 @@ impl RE2Error {
             regex::Error::CompiledTooBig(_) => RE2Error::new("it is too large; repeat less in it"),
             other => {
                 let text = other.to_string();
-                let last = text.lines().next_back().unwrap_or_default();
-                RE2Error::new(last.trim_start_matches("error: "))
+                let last = text.lines().next_back().unwrap_or_default().trim_start_matches("error: ");
+                RE2Error::new(last)
             }
         }
     }
@@ -200,9 +200,6 @@ impl<'a> Translator<'a> {
             let (name, rest) = named.split_once('>').unwrap_or_default();
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
                 return Err(RE2Error::new("a group's name is not made of letters, digits and _"));
-            }
-            if self.names.iter().flatten().any(|known| known == name) {
-                return Err(RE2Error::new(format!("two groups are named {name}")));
             }
             self.rest = rest;
             self.capture(Some(name.to_owned()));

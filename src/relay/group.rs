@@ -71,18 +71,17 @@ impl Jobs {
 
     /// A group for each interval that has none yet: of each job, and of each target as they are now.
     pub async fn groups(&self) -> Vec<Group> {
-        self.groups_of(self.intervals().await)
+        self.groups_of(self.by_interval().await.into_keys().collect())
     }
 
-    /// The intervals of all jobs and targets as they are now.
-    pub async fn intervals(&self) -> BTreeSet<Duration> {
-        let found = self.found().await;
-        self.0.jobs.iter().map(|job| job.interval).chain(intervals(&found)).collect()
-    }
-
-    /// The sources of all targets as they are now.
-    pub async fn sources(&self) -> BTreeSet<Source> {
-        self.found().await.values().map(|(_, source)| source.clone()).collect()
+    /// The sources of the targets of each interval as they are now, also of intervals without any.
+    pub async fn by_interval(&self) -> BTreeMap<Duration, BTreeSet<Source>> {
+        let mut all: BTreeMap<Duration, BTreeSet<Source>> =
+            self.0.jobs.iter().map(|job| (job.interval, BTreeSet::new())).collect();
+        for (spec, source) in self.found().await.values() {
+            all.entry(spec.every).or_default().insert(source.clone());
+        }
+        all
     }
 
     fn groups_of(&self, intervals: BTreeSet<Duration>) -> Vec<Group> {

@@ -188,9 +188,18 @@ impl Parser {
             return Err(self.too_long().into());
         }
         let number = self.line;
-        let sample = match self.found(line).map_err(|fault| fault.on(number, line))? {
-            Found::Nothing => None,
+        if !self.ended
+            && self.open.is_none()
+            && let Some(sample) = series::quick(self.format, line, number, self.kind)
+        {
+            self.line += 1;
+            take(Event::Sample(sample))?;
+            return Ok(Line::Read);
+        }
+        let goes_on = self.open.is_some();
+        let event = match self.found(line).map_err(|fault| fault.on(number, line))? {
             Found::Open(place) => return Ok(Line::Open(place)),
+            Found::Nothing => None,
             Found::End => {
                 self.ended = true;
                 None
@@ -203,8 +212,9 @@ impl Parser {
             }
             Found::Sample(sample) => Some(Event::Sample(sample.on(number, self.kind))),
         };
-        self.line += 1 + breaks(line);
-        sample.map_or(Ok(()), take)?;
+        // Only a line that went on holds line breaks.
+        self.line += if goes_on { 1 + breaks(line) } else { 1 };
+        event.map_or(Ok(()), take)?;
         Ok(Line::Read)
     }
 

@@ -331,6 +331,17 @@ impl Pusher {
         }
     }
 
+    /// How long the gateway, or who gives out tokens for it, wants to be left alone.
+    fn asked_to_wait(&self, error: &PushError) -> Option<Duration> {
+        match error {
+            PushError::Busy { wait, .. } => *wait,
+            PushError::Http { source, .. } => {
+                retry_after(source.retry_after()?, self.clock.now(), RETRY_AFTER_CAP)
+            }
+            _ => None,
+        }
+    }
+
     /// A group's push was taken; whether all groups' last pushes were.
     fn recovered(&self, source: &Source) -> bool {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);

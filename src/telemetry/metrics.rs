@@ -196,6 +196,8 @@ mod tests {
     fn every_declared_name_and_label_is_one_that_receivers_take() {
         for (name, kind, labels, help) in DECLARED {
             assert!(MetricName::new(name).is_ok(), "{name}");
+            // Whoever speaks stands there: the scraper, the grouping key, the record's identity.
+            assert!(labels.iter().all(|label| !matches!(*label, "job" | "instance")), "{name}");
             assert_eq!(*kind == Kind::Counter, name.ends_with("_total"), "{name}");
             assert!(labels.iter().all(|label| LabelName::new(label).is_ok()), "{name}");
             assert!(!help.is_empty() && !help.ends_with('.'), "{name}");

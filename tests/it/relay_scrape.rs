@@ -5,7 +5,7 @@ mod batches;
 mod parity;
 pub mod site;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -59,7 +59,9 @@ impl Relay {
     }
 
     pub async fn sources(&self) -> Vec<String> {
-        self.jobs.sources().await.iter().map(Source::to_string).collect()
+        let by_interval = self.jobs.by_interval().await;
+        let all: BTreeSet<&Source> = by_interval.values().flatten().collect();
+        all.into_iter().map(Source::to_string).collect()
     }
 
     /// Scrapes all targets once.
@@ -98,7 +100,8 @@ impl Relay {
         let of_name = families.iter().filter(|family| family.name.as_str() == name);
         let series = of_name.flat_map(|family| &family.series);
         let wanted = |series: &&fleetpush::sample::Series| {
-            series.labels.iter().map(|label| &*label.value).eq(labels.iter().copied())
+            let found: BTreeSet<&str> = series.labels.iter().map(|label| &*label.value).collect();
+            found == labels.iter().copied().collect()
         };
         series.filter(wanted).map(|series| series.value.get()).sum()
     }

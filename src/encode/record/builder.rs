@@ -11,7 +11,7 @@ use crate::encode::wire;
 use crate::sample::{Ended, Family, Label, LabelName, Labels, METRIC_NAME, Role, Text, Value};
 
 /// What is told of a series' family, and under which name.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 struct Meta<'a> {
     name: &'a str,
     kind: u32,
@@ -37,14 +37,6 @@ impl<'a> Meta<'a> {
             None => Meta { name: gone.id.name.as_str(), kind: 0, help: "", unit: "" },
         }
     }
-
-    fn is_the_very(self, other: Meta<'_>) -> bool {
-        let same = std::ptr::eq::<str>;
-        same(self.name, other.name)
-            && self.kind == other.kind
-            && same(self.help, other.help)
-            && same(self.unit, other.unit)
-    }
 }
 
 /// The layout of one record, as it grows.
@@ -52,8 +44,8 @@ impl<'a> Meta<'a> {
 struct Builder<'a> {
     symbols: Symbols<'a>,
     families: HashMap<Meta<'a>, u32>,
-    /// That of the series before, which is mostly the next one's too.
-    family: Option<(Meta<'a>, u32)>,
+    /// The number of the family that is told now, once one of its series is here.
+    family: Option<u32>,
     family_bytes: Vec<u8>,
     series_bytes: Vec<u8>,
     values: Vec<u64>,
@@ -85,11 +77,11 @@ pub(super) fn cut(
     for part in parts {
         let mut samples = part.samples();
         for family in part.batch.families() {
-            let (meta, missing) = (Meta::of(family), added(family.role));
+            let (name, missing) = (family.name.as_str(), added(family.role));
+            cutting.tell(Meta::of(family), name);
             for series in &family.series {
                 if let Some(extra) = samples.next_one() {
-                    let name = family.name.as_str();
-                    cutting.add(meta, name, (&series.labels, missing), series.value, extra);
+                    cutting.add(&series.labels, missing, series.value, extra);
                 }
             }
         }
@@ -101,7 +93,8 @@ pub(super) fn cut(
         for gone in &part.ended {
             let name = gone.id.name.as_str();
             let meta = families.get(name).map_or_else(|| Meta::ended(gone), |family| Meta::of(family));
-            cutting.add(meta, name, (&gone.id.labels, added(gone.role)), Value::STALE, None);
+            cutting.tell(meta, name);
+            cutting.add(&gone.id.labels, added(gone.role), Value::STALE, None);
         }
     }
     cutting.flush();
@@ -113,6 +106,8 @@ pub(super) fn cut(
 struct Cutting<'a> {
     at: i64,
     max_samples: usize,
+    meta: Meta<'a>,
+    name: &'a str,
     current: Builder<'a>,
     writer: Writer,
     records: Vec<Record>,
@@ -120,21 +115,23 @@ struct Cutting<'a> {
 }
 
 impl<'a> Cutting<'a> {
-    fn add(
-        &mut self,
-        meta: Meta<'a>,
-        name: &'a str,
-        labels: (&'a Labels, &'a Labels),
-        value: Value,
-        extra: Option<&'a Extra<'a>>,
-    ) {
+    /// What follows are series of this name, and of a family that means this.
+    fn tell(&mut self, meta: Meta<'a>, name: &'a str) {
+        (self.meta, self.name, self.current.family) = (meta, name, None);
+    }
+
+    fn add(&mut self, labels: &'a Labels, missing: &'a Labels, value: Value, extra: Option<&'a Extra<'a>>) {
         if self.current.values.len() == self.max_samples {
             self.flush();
         }
         if let Some(extra) = extra {
             self.current.extras.push((self.current.values.len(), extra));
         }
-        self.current.add(meta, name, labels, value);
+        let family = match self.current.family {
+            Some(known) => known,
+            None => self.current.family(self.meta),
+        };
+        self.current.add(family, self.name, labels, missing, value);
     }
 
     fn flush(&mut self) {
@@ -150,14 +147,7 @@ impl<'a> Cutting<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn add(
-        &mut self,
-        meta: Meta<'a>,
-        name: &'a str,
-        (labels, missing): (&'a Labels, &'a Labels),
-        value: Value,
-    ) {
-        let family = self.family(meta);
+    fn add(&mut self, family: u32, name: &'a str, labels: &'a Labels, missing: &'a Labels, value: Value) {
         self.refs.clear();
         let mut place = 0;
         let mut unnamed = true;
@@ -189,13 +179,9 @@ impl<'a> Builder<'a> {
     }
 
     fn family(&mut self, meta: Meta<'a>) -> u32 {
-        match self.family {
-            Some((before, number)) if before.is_the_very(meta) => return number,
-            _ => {}
-        }
         let next = count(self.families.len());
         let number = *self.families.entry(meta).or_insert(next);
-        self.family = Some((meta, number));
+        self.family = Some(number);
         if number == next {
             self.one.clear();
             wire::number(&mut self.one, 1, i64::from(self.symbols.number(meta.name)));

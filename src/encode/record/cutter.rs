@@ -8,7 +8,7 @@ use super::tick::{Before, LeftOut, Part, each, untangle};
 use super::times::Times;
 use super::writer::{Piece, Writer};
 use super::{Identity, Record};
-use crate::sample::{Advance, Batch, Millis, Role, Scope, SeriesId, SeriesSet, Source};
+use crate::sample::{Advance, Batch, Family, Millis, Role, Scope, SeriesId, SeriesSet, Source};
 
 /// A series as a record has told it before a restart: its own time, where it had one.
 pub type Told = (SeriesId, Role, Option<Millis>);
@@ -158,8 +158,9 @@ impl Last {
             before += part.batch.series_count();
         }
         let mut writer = Writer::default();
-        let families = parts.iter().flat_map(|part| part.batch.families());
-        let mut values = families.flat_map(|family| &family.series).map(|series| series.value.bits());
+        let families: Vec<&Family> = parts.iter().flat_map(|part| part.batch.families()).collect();
+        let series = families.iter().flat_map(|family| &family.series);
+        let mut values = series.map(|series| series.value.bits());
         let mut first = 0;
         let records = self.pieces.iter().map(|piece| {
             let record = writer.record(piece, values.by_ref(), at.0, &extras, first);

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr2, memrchr};
 
 use super::fault::excerpt_of_end;
 use super::labels::{self, List, Owner, Pair};
@@ -20,8 +20,8 @@ pub struct Sample<'a> {
     /// An observation, where the page says one (OpenMetrics alone).
     pub exemplar: Option<Exemplar<'a>>,
     text: &'a str,
-    /// The name's length where it stands before the braces, else 0.
-    name: usize,
+    /// The name's length where it stands before the braces, else 0; none where nobody has looked ([`quick`]).
+    name: Option<usize>,
     line: &'a str,
     /// Where the text begins in the line.
     start: usize,
@@ -65,7 +65,15 @@ impl<'a> Sample<'a> {
     /// What is wrong with them.
     pub fn identity(&self) -> Result<Identity<'a>, ParseError> {
         let fault = |fault: Fault| fault.on(self.number, self.line.as_bytes());
-        let mut list = list(self.format, self.line, self.start, self.name, self.text.len()).map_err(fault)?;
+        let (line, end) = (self.line.as_bytes(), self.start + self.text.len());
+        let name = self.name.unwrap_or_else(|| name_length(line));
+        let list = list(self.format, self.line, self.start, name, self.text.len());
+        let is_so = list.as_ref().is_ok_and(|list| list.end == end);
+        if self.name.is_none() && !is_so {
+            // It is not what it looked like: the whole line is to say what is wrong first.
+            read(self.format, line, self.start).map_err(fault)?;
+        }
+        let mut list = list.map_err(fault)?;
         let spelled = match self.kind {
             Kind::Histogram => "le",
             Kind::Summary => "quantile",
@@ -76,7 +84,7 @@ impl<'a> Sample<'a> {
                 *value = Cow::Owned(canonical);
             }
         }
-        let name = list.name.unwrap_or_else(|| Cow::Borrowed(self.text.get(..self.name).unwrap_or_default()));
+        let name = list.name.unwrap_or_else(|| Cow::Borrowed(self.text.get(..name).unwrap_or_default()));
         Ok(Identity { name, labels: list.pairs, empty: list.empty })
     }
 }
@@ -135,14 +143,54 @@ const IN_NAME: [bool; 256] = {
     table
 };
 
+/// How many bytes of a name stand first.
+fn name_length(rest: &[u8]) -> usize {
+    rest.iter().position(|byte| !IN_NAME[usize::from(*byte)]).unwrap_or(rest.len())
+}
+
+/// Whether as many quotes open as close, with no escape among them and no `#`. Sixteen bytes at a time, in a form
+/// that the compiler makes vectors of.
+fn is_plainly_quoted(labels: &[u8]) -> bool {
+    const WIDTH: usize = 16;
+    let (mut quotes, mut special) = ([0_u8; WIDTH], [0_u8; WIDTH]);
+    let (blocks, rest) = labels.as_chunks::<WIDTH>();
+    let mut last = [0_u8; WIDTH];
+    last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+    for block in blocks.iter().chain([&last]) {
+        for place in 0..WIDTH {
+            quotes[place] ^= u8::from(block[place] == b'"');
+            special[place] |= u8::from(block[place] == b'\\') | u8::from(block[place] == b'#');
+        }
+    }
+    quotes.iter().fold(0, |all, one| all ^ one) == 0 && special == [0; WIDTH]
+}
+
+/// Reads a line that looks as nearly all lines do: a bare name, labels in braces without an escape, a number. What
+/// stands before the last brace is not checked but for its quotes, so that they end: [`Sample::identity`] does it.
+#[inline]
+pub(super) fn quick(format: Format, line: &[u8], number: usize, kind: Kind) -> Option<Sample<'_>> {
+    if !begins_name(*line.first()?) {
+        return None;
+    }
+    let end = memrchr(b'}', line)? + 1;
+    let labels = line.get(..end)?;
+    // An escape may hide a quote, and behind `#` an exemplar may stand.
+    if !is_plainly_quoted(labels) {
+        return None;
+    }
+    looked(line.len());
+    let (value, at, _) = after(format, line, end).ok()?;
+    let line = str::from_utf8(line).ok()?;
+    let text = line.get(..end)?;
+    Some(Sample { value, at, exemplar: None, text, name: None, line, start: 0, number, format, kind })
+}
+
 /// Reads the sample that begins at `start`.
 pub(super) fn read(format: Format, line: &[u8], start: usize) -> Result<Found<'_>, Fault> {
     let rest = line.get(start..).unwrap_or_default();
     let name = match rest.first() {
         Some(b'{') => 0,
-        Some(byte) if begins_name(*byte) => {
-            rest.iter().position(|byte| !IN_NAME[usize::from(*byte)]).unwrap_or(rest.len())
-        }
+        Some(byte) if begins_name(*byte) => name_length(rest),
         _ => return Err(Fault::expected(first_wanted(format), line, start)),
     };
     let mut end = start + name;
@@ -227,7 +275,13 @@ fn list(format: Format, line: &str, start: usize, name: usize, length: usize) ->
         return Ok(List { name: None, pairs: Vec::new(), empty: Vec::new(), end: start + name });
     }
     let after = line.as_bytes().get(start + name..).unwrap_or_default();
-    let brace = start + name + after.iter().position(|byte| *byte == b'{').unwrap_or(0);
+    // OpenMetrics takes no blank between them.
+    let is_gap = |byte: &u8| format == Format::Text && matches!(byte, b' ' | b'\t');
+    let gap = after.iter().take_while(|byte| is_gap(byte)).count();
+    let brace = start + name + gap;
+    if line.as_bytes().get(brace) != Some(&b'{') {
+        return Err(Fault::expected("{", line.as_bytes(), brace));
+    }
     let owner = if name > 0 { Owner::Named } else { Owner::Nameless };
     labels::read(format, owner, line, brace)
 }
@@ -236,17 +290,17 @@ fn list(format: Format, line: &str, start: usize, name: usize, length: usize) ->
 fn rest_of(format: Format, line: &[u8], start: usize, name: usize, end: usize) -> Result<Found<'_>, Fault> {
     let text = utf8(line)?;
     looked(line.len());
-    let after = match format {
-        Format::Text => after_text(line, end),
-        Format::OpenMetrics => after_open_metrics(text, end),
-    };
+    let after = after(format, line, end).and_then(|(value, at, exemplar_at)| {
+        let exemplar = exemplar_at.map(|brace| exemplar(text, brace)).transpose()?;
+        Ok((value, at, exemplar))
+    });
     match after {
         Ok((value, at, exemplar)) => Ok(Found::Sample(Read(Sample {
             value,
             at,
             exemplar,
             text: text.get(start..end).unwrap_or_default(),
-            name,
+            name: Some(name),
             line: text,
             start,
             number: 0,
@@ -258,14 +312,24 @@ fn rest_of(format: Format, line: &[u8], start: usize, name: usize, end: usize) -
     }
 }
 
-type After<'a> = (Value, Option<Millis>, Option<Exemplar<'a>>);
+/// A value, a time, and where an exemplar's brace stands.
+type After = (Value, Option<Millis>, Option<usize>);
+
+/// Reads what stands behind the labels.
+#[inline]
+fn after(format: Format, line: &[u8], end: usize) -> Result<After, Fault> {
+    match format {
+        Format::Text => after_text(line, end),
+        Format::OpenMetrics => after_open_metrics(line, end),
+    }
+}
 
 fn no_number(written: &[u8], at: usize) -> Fault {
     let found = excerpt_of_end(written);
     Fault::new(at, format!("expected a number (decimal below 1.8e308, Inf or NaN), found {found}"))
 }
 
-fn after_text(line: &[u8], end: usize) -> Result<After<'static>, Fault> {
+fn after_text(line: &[u8], end: usize) -> Result<After, Fault> {
     let blanks = |at: usize| {
         let rest = line.get(at..).unwrap_or_default();
         at + rest.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(rest.len())
@@ -298,15 +362,14 @@ fn after_text(line: &[u8], end: usize) -> Result<After<'static>, Fault> {
     Ok((value, Some(time), None))
 }
 
-fn after_open_metrics(text: &str, end: usize) -> Result<After<'_>, Fault> {
-    let (value, at) = spaced(text, end, "a value")?;
-    let line = text.as_bytes();
+fn after_open_metrics(line: &[u8], end: usize) -> Result<After, Fault> {
+    let (value, at) = spaced(line, end, "a value")?;
     let rest = line.get(at..).unwrap_or_default();
     if rest.is_empty() {
         return Ok((value, None, None));
     }
     if rest.starts_with(b" # {") {
-        return Ok((value, None, Some(exemplar(text, at + 3)?)));
+        return Ok((value, None, Some(at + 3)));
     }
     let (time, at) = time(line, at, "a time in seconds, an exemplar or the end of the line")?;
     let rest = line.get(at..).unwrap_or_default();
@@ -314,7 +377,7 @@ fn after_open_metrics(text: &str, end: usize) -> Result<After<'_>, Fault> {
         return Ok((value, Some(time), None));
     }
     if rest.starts_with(b" # {") {
-        return Ok((value, Some(time), Some(exemplar(text, at + 3)?)));
+        return Ok((value, Some(time), Some(at + 3)));
     }
     Err(Fault::expected("an exemplar or the end of the line", line, at))
 }
@@ -325,8 +388,7 @@ fn token(line: &[u8], at: usize) -> Option<&[u8]> {
     rest.get(..rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len()))
 }
 
-fn spaced(text: &str, at: usize, wanted: &str) -> Result<(Value, usize), Fault> {
-    let line = text.as_bytes();
+fn spaced(line: &[u8], at: usize, wanted: &str) -> Result<(Value, usize), Fault> {
     let Some(written) = token(line, at).filter(|written| !written.is_empty()) else {
         return Err(Fault::expected(&format!("one blank and {wanted}"), line, at));
     };
@@ -348,8 +410,8 @@ fn time(line: &[u8], at: usize, wanted: &str) -> Result<(Millis, usize), Fault> 
 fn exemplar(text: &str, brace: usize) -> Result<Exemplar<'_>, Fault> {
     let List { pairs, end, .. } = labels::read(Format::OpenMetrics, Owner::Exemplar, text, brace)?;
     let labels: Vec<Pair<'_>> = pairs;
-    let (value, at) = spaced(text, end, "the exemplar's value")?;
     let line = text.as_bytes();
+    let (value, at) = spaced(line, end, "the exemplar's value")?;
     if at == line.len() {
         return Ok(Exemplar { labels, value, at: None });
     }

@@ -20,6 +20,7 @@ const OUR_LABELS: &[&str] = &[
     "reason",
     "remote_name",
     "result",
+    "scrape_job",
     "sink",
     "source",
     "state",

@@ -160,20 +160,17 @@ async fn attempt(
     let samples = plan.samples();
     let why = error.explained();
     let is_answered = !matches!(error, PushError::Http { .. });
+    let wait = pusher.asked_to_wait(&error);
     let next = match error {
         PushError::Http { source, at } if source.is_refusal() => {
             let why = format!("{at} was not reached: {}", chain(&source));
             pusher.telemetry.parked(&pusher.sink, &why, source.next_step(), PARKED);
             Next::Again(PARKED)
         }
-        PushError::Http { .. } | PushError::Busy { wait: None, .. } => {
-            let delay = delays.next_delay();
+        PushError::Http { .. } | PushError::Busy { .. } => {
+            let delay = wait.unwrap_or_else(|| delays.next_delay());
             pusher.telemetry.retrying(&pusher.sink, samples, &why, delay);
-            Next::Again(delay)
-        }
-        PushError::Busy { wait: Some(delay), .. } => {
-            pusher.telemetry.retrying(&pusher.sink, samples, &why, delay);
-            Next::Pause(delay)
+            if wait.is_some() { Next::Pause(delay) } else { Next::Again(delay) }
         }
         PushError::Parked { next_step, status, at } => {
             let why = format!("{at} answered {status}");
@@ -210,9 +207,10 @@ pub(super) async fn until(
             };
             pusher.failed(source);
             let delay = match &error {
-                PushError::Busy { wait: Some(wait), .. } => *wait,
                 PushError::Http { source, .. } if source.is_refusal() => return Err(error),
-                PushError::Http { .. } | PushError::Busy { .. } => delays.next_delay(),
+                PushError::Http { .. } | PushError::Busy { .. } => {
+                    pusher.asked_to_wait(&error).unwrap_or_else(|| delays.next_delay())
+                }
                 _ => return Err(error),
             };
             pusher.telemetry.retrying(&pusher.sink, plan.samples(), &error.explained(), delay);

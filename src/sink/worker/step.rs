@@ -12,8 +12,9 @@ use super::answer::Heard;
 use super::lane::{Lane, Next};
 use crate::encode::record::{Flat, Gap, Pieces};
 use crate::encode::rw1::Metadata;
-use crate::http::{HttpError, Request};
+use crate::http::{HttpError, Request, chain};
 use crate::queue::{self, Done, Position, QueueError, Refused};
+use crate::retry::{RETRY_AFTER_CAP, retry_after};
 use crate::sample::Millis;
 use crate::sink::remote_write::{self, Protocol, Reason, Verdict};
 use crate::telemetry::status::Delivery;
@@ -181,17 +182,27 @@ impl Worker {
     async fn ask(&mut self) -> Option<Duration> {
         let before = self.dialect.protocol();
         let body = Protocol::Two.question().unwrap_or_default();
-        let answer = self.post(Protocol::Two, body.into(), 0).await.ok();
+        let answer = self.post(Protocol::Two, body.into(), 0).await;
+        let wait = answer.as_ref().err().and_then(|error| Some((chain(error), self.asked_to_wait(error)?)));
+        let answer = answer.ok();
         let known = answer.as_ref().map(|heard| (heard.status, heard.written));
         self.dialect.answered(self.clock.now(), known);
         if before == Protocol::Two && self.dialect.protocol() == Protocol::One {
             self.telemetry.fell_back(&self.sink, &"the receiver answered 415 to an empty 2.0 request");
         }
-        let heard = answer?;
-        let delay = heard.retry_after.filter(|_| matches!(heard.status, 429 | 503))?;
-        self.telemetry.retrying(&self.sink, 0, &heard.why(), delay);
-        self.tally.failure = Some(heard.why());
+        let busy = |heard: Heard| {
+            let delay = heard.retry_after.filter(|_| matches!(heard.status, 429 | 503))?;
+            Some((heard.why(), delay))
+        };
+        let (why, delay) = wait.or_else(|| busy(answer?))?;
+        self.telemetry.retrying(&self.sink, 0, &why, delay);
+        self.tally.failure = Some(why);
         Some(delay)
+    }
+
+    /// What a token endpoint says of when to ask again.
+    fn asked_to_wait(&self, error: &HttpError) -> Option<Duration> {
+        retry_after(error.retry_after()?, self.clock.now(), RETRY_AFTER_CAP)
     }
 
     pub(super) async fn post(
@@ -354,12 +365,12 @@ impl Worker {
     }
 
     pub(super) fn failed(&mut self, sent: &Sent, error: &HttpError) -> Step {
-        let why = crate::http::chain(error);
+        let why = chain(error);
         if error.is_refusal() {
             return self.park_for(&why, error.next_step());
         }
         let why = format!("{why}; {}", error.next_step());
-        self.retry(sent.range.len(), why, None)
+        self.retry(sent.range.len(), why, self.asked_to_wait(error))
     }
 
     fn retry(&mut self, samples: usize, why: String, after: Option<Duration>) -> Step {

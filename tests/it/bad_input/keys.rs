@@ -67,6 +67,8 @@ refused! {
         => "fleetpush: config.yml:6:5: remote_write.azuread: not supported; use basic_auth, authorization or oauth2, or a proxy that signs the requests";
     google_iam: endpoint("    google_iam: {credentials_file: x}")
         => "fleetpush: config.yml:6:5: remote_write.google_iam: not supported; use basic_auth, authorization or oauth2, or a proxy that signs the requests";
+    unknown_in_write_relabel_configs: endpoint("    write_relabel_configs:\n      - {action: drop, regexp: x}")
+        => "fleetpush: config.yml:8:24: remote_write.write_relabel_configs.regexp: no such key; did you mean regex?";
     http_headers: endpoint("    http_headers: {X-A: {values: [b]}}")
         => "fleetpush: config.yml:6:5: remote_write.http_headers: not supported; use headers";
     no_proxy: endpoint("    no_proxy: localhost")

@@ -35,7 +35,11 @@ const KINDS: &[(&str, &str, &[&str])] = &[
     ("duration or seconds", "nonsense", &["is not a duration"]),
     ("size", "nonsense", &["is not a size"]),
     ("boolean", "nonsense", &["is neither true nor false"]),
-    ("whole number above 0", "nonsense", &["is not a whole number above 0"]),
+    (
+        "whole number above 0",
+        "nonsense",
+        &["is not a whole number above 0", "is not a whole number from 1 to"],
+    ),
     ("URL", "nonsense", &["does not begin with http://", "is not the URL of an HTTP proxy"]),
     ("path", "/nowhere/file", &["cannot read", "cannot be read"]),
     ("path of a URL", "nonsense", &["is not a path for metrics"]),
@@ -46,6 +50,7 @@ const KINDS: &[(&str, &str, &[&str])] = &[
     ("list of patterns", "['[']", &["is no pattern"]),
     ("patterns with commas", "[", &["is no pattern"]),
     ("`name=value,…`", "nonsense", &["has a part without `=`"]),
+    ("words with commas", "nonsense", &[]),
     ("list of words", "[nonsense]", &["is not one of"]),
     ("text", "nonsense", &[]),
     ("secret", "nonsense", &[]),
@@ -279,6 +284,12 @@ fn environment(name: &str, value: Option<&str>) -> BTreeMap<String, String> {
     for (prefix, url) in [("PUSHGATEWAY_", "PUSHGATEWAY_URL"), ("REMOTE_WRITE_", "REMOTE_WRITE_URL")] {
         if name.starts_with(prefix) {
             all.insert(url.to_owned(), "http://receiver/write".to_owned());
+        }
+    }
+    if name.contains("_OAUTH2_") {
+        for (part, value) in [("CLIENT_ID", "x"), ("CLIENT_SECRET", "x"), ("TOKEN_URL", "http://login/token")]
+        {
+            all.insert(format!("REMOTE_WRITE_OAUTH2_{part}"), value.to_owned());
         }
     }
     if let Some(value) = value {
