@@ -21,7 +21,7 @@ test: test-servers test-tools
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked
 
-# The real Prometheus, Pushgateway and VictoriaMetrics that the tests start, old and new: unpacked, never installed.
+# The real Prometheus, Pushgateway, VictoriaMetrics and node_exporter that the tests start, old and new: unpacked, never installed.
 test-servers:
 	@tests/servers/fetch.sh $(SERVERS)
 
@@ -67,7 +67,7 @@ bench:
 
 # Kills, outages, full disks, dying servers and pages that nobody would write, for longer and
 # alone: one test at a time, built as for benches.
-SOAK := STORM_KILLS=200 OUTAGE_CYCLES=1440 PARSE_INPUTS=10000000
+SOAK := STORM_KILLS=200 OUTAGE_CYCLES=1440 PARSE_INPUTS=10000000 CATCH_UP_LATENCY_MS=100 SUITE_PEERS=1
 soak: test-servers
 	$(CARGO) test --locked --profile bench --test it --no-run
 	mkdir -p target/soak docs
@@ -75,7 +75,7 @@ soak: test-servers
 	  echo "Written by \`make soak\` at commit $$(git rev-parse --short HEAD), with \`$(SOAK)\`, on $$(nproc) cores."; echo; \
 	} > target/soak/report.md
 	$(SOAK) SOAK_REPORT=$(CURDIR)/target/soak/report.md \
-	  $(CARGO) test --locked --profile bench --test it -- storm:: relay_parse::fuzz:: --test-threads 1 --nocapture
+	  $(CARGO) test --locked --profile bench --test it -- storm:: relay_parse::fuzz:: suite::catch_up suite::peers --test-threads 1 --nocapture
 	cp target/soak/report.md docs/soak.md
 	@cat docs/soak.md
 

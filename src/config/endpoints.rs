@@ -78,7 +78,8 @@ blocks! {
         /// How many requests of one cycle may be in flight at once, at most 64. The next cycle waits for all of them, so the
         /// order of each series holds.
         max_shards: Typed as "whole number above 0" = "`4`",
-        /// The delay before the second try; each further one is twice as long.
+        /// The delay before the second try; each further one is twice as long. Also the first pause after a refusal that
+        /// says nothing of the samples, as long as the receiver has taken nothing since the start.
         min_backoff: Typed as "duration" = "`500ms`",
         /// The longest delay between two tries. A `Retry-After` of the receiver wins.
         max_backoff: Typed as "duration" = "`30s`",

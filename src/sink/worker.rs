@@ -8,6 +8,7 @@
 
 mod answer;
 mod burst;
+mod caution;
 mod check;
 mod cut;
 mod described;
@@ -26,6 +27,7 @@ pub use check::CheckError;
 pub use terms::labelling;
 
 use self::burst::Taken;
+use self::caution::Caution;
 use self::cut::Cuts;
 use self::described::Described;
 use self::lane::Lane;
@@ -118,6 +120,7 @@ pub struct Worker {
     cuts: Cuts,
     described: Described,
     backoff: Backoff,
+    caution: Caution,
     parking: Backoff,
     /// How often the present request was tried before.
     attempt: u32,
@@ -156,6 +159,7 @@ impl Worker {
             sink: sink_name(&endpoint),
             dialect: Dialect::new(endpoint.protobuf_message),
             backoff: Backoff::new(endpoint.retry.min, endpoint.retry.max),
+            caution: Caution::new(endpoint.retry),
             parking: Backoff::new(pace.park_min, pace.park_max),
             described: Described::new(endpoint.metadata),
             encoder: encoder(endpoint.exemplars, labelling(&endpoint, &external)),

@@ -127,6 +127,15 @@ fn every_declared_self_metric_is_documented_as_it_is_and_no_other() {
 }
 
 #[test]
+fn no_metric_takes_a_label_that_says_who_is_speaking() {
+    for (name, facts) in documented(false).into_iter().chain(documented(true)) {
+        let taken =
+            facts.labels.iter().filter(|label| ["job", "instance", "shard"].contains(&label.as_str()));
+        assert_eq!(taken.count(), 0, "{name}");
+    }
+}
+
+#[test]
 fn a_unit_is_what_the_name_says() {
     let rows = rows(DOCUMENT);
     assert!(rows.len() > 30);

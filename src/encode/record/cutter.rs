@@ -116,17 +116,17 @@ impl Cutter {
         Cut { records, left_out }
     }
 
+    /// Forgets how the last tick was cut, for tests: what is cut next must be the same bytes.
+    #[doc(hidden)]
+    pub fn forget_layouts(&mut self) {
+        self.last = None;
+    }
+
     /// Every series that is said now, as it would end.
     pub fn alive(&self) -> Vec<Ended> {
         let told = self.told.iter().filter(|(.., own)| own.is_none());
         let told = told.map(|(id, role, _)| Ended { id: id.clone(), role: *role, meaning: None });
         self.sources.values().flat_map(|known| known.series.alive()).chain(told).collect()
-    }
-
-    /// Forgets how the last tick was cut, for tests: what is cut next must be the same bytes.
-    #[doc(hidden)]
-    pub fn forget_layouts(&mut self) {
-        self.last = None;
     }
 
     /// Gives what was told before a restart to who says it now; what nobody says goes to the first one, whose

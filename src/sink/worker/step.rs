@@ -208,6 +208,14 @@ impl Worker {
             verdict = Verdict::Retry { after: None };
         }
         self.dialect.heard(heard.status, heard.written, verdict);
+        let step = self.act(sent, heard, verdict, trial);
+        let Some(pause) = self.caution.pause(verdict) else { return step };
+        self.telemetry.retrying(&self.sink, 0, &heard.why(), pause);
+        self.tally.failure = Some(heard.why());
+        Step::Wait(pause)
+    }
+
+    fn act(&mut self, sent: Sent, heard: &Heard, verdict: Verdict, trial: bool) -> Step {
         match verdict {
             Verdict::Delivered => self.delivered(&sent, heard, trial),
             Verdict::Fallback if self.dialect.is_pinned() => self.park(
@@ -272,6 +280,7 @@ impl Worker {
             written,
         };
         self.telemetry.delivered(&self.sink, &delivery);
+        self.caution.taken();
         self.tally.delivered += samples as u64;
     }
 

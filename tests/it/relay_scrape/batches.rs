@@ -138,12 +138,12 @@ async fn a_failed_scrape_says_that_it_is_down_and_nothing_of_the_page_and_forget
             "{result}"
         );
         assert_eq!(batch.families().len(), 5, "{result}");
-        assert_eq!(relay.own("fleetpush_scrapes_total", &["test", result]), 1.0, "{result}");
+        assert_eq!(relay.own("fleetpush_scrapes_total", &[result, "test"]), 1.0, "{result}");
     }
     let again = after(&mut relay, &site, good).await;
     assert_eq!(value(&again, "up"), 1.0);
     assert!(labels_of(&again, "a")[0].is_very(&labels_of(&first, "a")[0]));
-    assert_eq!(relay.own("fleetpush_scrapes_total", &["test", "ok"]), 2.0);
+    assert_eq!(relay.own("fleetpush_scrapes_total", &["ok", "test"]), 2.0);
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn a_target_that_does_not_answer_fails_at_its_timeout_and_holds_up_no_othe
     let batches = relay.scrape().await.batches;
     let up = |job: &str| value(&batches[&format!("{job}/{}", site.address())], "up");
     assert_eq!((up("silent"), up("good")), (0.0, 1.0));
-    assert_eq!(relay.own("fleetpush_scrapes_total", &["silent", "timeout"]), 1.0);
+    assert_eq!(relay.own("fleetpush_scrapes_total", &["timeout", "silent"]), 1.0);
     assert!(site.heads().iter().any(|head| head.contains("x-prometheus-scrape-timeout-seconds: 0.3\r\n")));
 }
 
