@@ -13,6 +13,7 @@ mod check;
 mod cut;
 mod described;
 mod lane;
+mod later;
 mod step;
 mod terms;
 

@@ -14,7 +14,6 @@ use crate::encode::record::{Gap, Pieces};
 use crate::encode::rw1::Metadata;
 use crate::http::{HttpError, Request, chain};
 use crate::queue::{self, Done, Position, QueueError, Refused};
-use crate::retry::{RETRY_AFTER_CAP, retry_after};
 use crate::sample::Millis;
 use crate::sink::remote_write::{self, Protocol, Reason, Verdict};
 use crate::telemetry::status::Delivery;
@@ -213,11 +212,6 @@ impl Worker {
         Some(delay)
     }
 
-    /// What a token endpoint says of when to ask again.
-    fn asked_to_wait(&self, error: &HttpError) -> Option<Duration> {
-        retry_after(error.retry_after()?, self.clock.now(), RETRY_AFTER_CAP)
-    }
-
     pub(super) async fn post(
         &self,
         protocol: Protocol,
@@ -386,35 +380,5 @@ impl Worker {
         self.attempt = 0;
         self.backoff.reset();
         self.parking.reset();
-    }
-
-    pub(super) fn failed(&mut self, sent: &Sent, error: &HttpError) -> Step {
-        let why = chain(error);
-        if error.is_refusal() {
-            return self.park_for(&why, error.next_step());
-        }
-        let why = format!("{why}; {}", error.next_step());
-        self.retry(sent.sent.len(), why, self.asked_to_wait(error))
-    }
-
-    fn retry(&mut self, samples: usize, why: String, after: Option<Duration>) -> Step {
-        let backoff = self.backoff.next_delay();
-        let delay = after.unwrap_or(backoff);
-        self.attempt = self.attempt.saturating_add(1);
-        self.telemetry.retrying(&self.sink, samples, &why, delay);
-        self.tally.failure = Some(why);
-        Step::Wait(delay)
-    }
-
-    fn park(&mut self, heard: &Heard, next_step: &str) -> Step {
-        self.park_for(&heard.why(), next_step)
-    }
-
-    fn park_for(&mut self, why: &str, next_step: &str) -> Step {
-        let delay = self.parking.next_delay();
-        self.attempt = self.attempt.saturating_add(1);
-        self.telemetry.parked(&self.sink, &why, next_step, delay);
-        self.tally.failure = Some(format!("{why}: {next_step}"));
-        Step::Parked(delay)
     }
 }
