@@ -17,6 +17,7 @@ mod room;
 mod shared;
 mod signals;
 mod store;
+mod turn;
 
 use std::path::PathBuf;
 use std::sync::Arc;

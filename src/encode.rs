@@ -8,7 +8,9 @@
 mod cache;
 mod encoder;
 pub mod family;
+mod labelling;
 pub mod openmetrics;
+mod outgoing;
 pub mod record;
 pub mod rw1;
 pub mod rw2;
@@ -17,6 +19,8 @@ pub mod text;
 mod wire;
 
 pub use encoder::Encoder;
+pub use labelling::Labelling;
+pub use outgoing::{Held, Outgoing, Unsent};
 
 use std::collections::BTreeMap;
 

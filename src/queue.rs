@@ -20,6 +20,7 @@ mod refused;
 mod salvage;
 mod store;
 mod tables;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -37,7 +38,7 @@ use place::Place;
 use store::Store;
 pub use types::{
     Again, Appended, Aside, Bound, Discarded, Done, Dropped, Entry, LastSaid, OpenError, Peeked, Position,
-    QueueError, Record, Refused, Scope, Shared, Start, Verified, View, Waiting,
+    QueueError, Record, Refused, Scope, Shared, Start, Terms, Turn, Verified, View, Waiting,
 };
 
 /// What records take in a store, in its pages, where many follow that share the same bytes.
@@ -164,7 +165,12 @@ impl Queue {
 
     /// Puts an entry at the end. Where the store cannot take it, it waits in memory.
     pub async fn append(&self, entry: Entry) -> Appended {
-        let done = self.keeping(move |keeper| keeper.append(entry)).await;
+        self.append_turning(entry, Vec::new()).await
+    }
+
+    /// The same, and in the same transaction other terms for endpoints from its records on.
+    pub async fn append_turning(&self, entry: Entry, turns: Vec<Turn>) -> Appended {
+        let done = self.keeping(move |keeper| keeper.append_turning(entry, turns)).await;
         self.appended.send_modify(|count| *count += 1);
         done.unwrap_or_else(|trouble| Appended { dropped: Vec::new(), trouble: Some(trouble) })
     }
@@ -319,6 +325,14 @@ impl Queue {
             Ok(all)
         })
         .await
+    }
+
+    /// The terms under which records that come now are sent.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn terms(&self) -> Result<Terms, QueueError> {
+        self.look(|store| Ok(store.index().last_terms())).await
     }
 
     /// What an endpoint still has before it.

@@ -308,6 +308,23 @@ impl Telemetry {
         }
     }
 
+    /// Samples were held back before an endpoint; `named` says which, where that was not said before.
+    pub fn held(&self, sink: &SinkName, samples: usize, reason: &str, named: Option<&str>) {
+        let m = &self.0.metrics;
+        m.sink_dropped.add(sink.sink_with(reason), samples as f64);
+        m.rw_dropped.add(sink.remote_with(reason), samples as f64);
+        m.rw_failed.add(sink.remote(), samples as f64);
+        if let Some(named) = named {
+            error!(sink = &*sink.name, url = &*sink.url, samples, reason, error = named, "samples held back");
+        }
+        self.0.status.send_modify(|status| {
+            if let Some(state) = status.sinks.get_mut(&sink.key()) {
+                state.last_error = named.map(str::to_owned).or(state.last_error.take());
+                state.dropped += samples as u64;
+            }
+        });
+    }
+
     /// The receiver does not know 2.0; 1.0 is spoken from here on.
     pub fn fell_back(&self, sink: &SinkName, why: &dyn Display) {
         info!(sink = &*sink.name, url = &*sink.url, why = %why, "speaking remote write 1.0");

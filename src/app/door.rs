@@ -10,8 +10,8 @@ use super::line::{Line, Share};
 use crate::encode::record::{self, Cut, Cutter, Identity, LeftOut, Told};
 use crate::queue::{self, Record};
 use crate::sample::{
-    Batch, ClockTrust, LabelName, Labels, METRIC_NAME, MetricName, Millis, Role, Scope, SeriesId, Source,
-    Text, Value,
+    Batch, ClockTrust, Ended, LabelName, Labels, METRIC_NAME, MetricName, Millis, Role, Scope, SeriesId,
+    Source, Text, Value,
 };
 
 /// A clock that is further behind than this is not believed.
@@ -151,6 +151,21 @@ impl Door {
         Ok((records.into_iter().map(kept).collect(), left_out))
     }
 
+    /// Every series that is said now, as it would end, and when: what a line says next comes later.
+    pub(super) fn alive(&mut self, now: Millis) -> (Millis, Vec<Ended>) {
+        let last = self.lines.values().filter_map(|known| known.last).max();
+        let earliest = last.map(|last| Millis(last.0 + 1));
+        // A clock that is not believed must put nothing into the future.
+        let at =
+            if self.distrusted { earliest.unwrap_or(now) } else { earliest.max(Some(now)).unwrap_or(now) };
+        let mut alive = Vec::new();
+        for known in self.lines.values_mut() {
+            known.last = Some(at);
+            alive.extend(known.cutter.alive());
+        }
+        (at, alive)
+    }
+
     /// Goes on from the records in which the queue's sources last spoke, for each those for all of its series
     /// first. What is of another version of this program counts for nothing.
     pub(super) fn resume(
@@ -186,7 +201,7 @@ fn queued(source: String, scope: queue::Scope, records: Vec<Record>, left_out: L
 }
 
 /// A record as the queue keeps it: layouts once.
-fn kept(record: record::Record) -> Record {
+pub(super) fn kept(record: record::Record) -> Record {
     let record::Record { pieces: record::Pieces { own, layout }, samples, oldest_ms } = record;
     let shared = layout.map(|gap| queue::Shared { at: gap.at, bytes: gap.bytes });
     Record { own, shared, samples, oldest_ms }

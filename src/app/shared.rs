@@ -228,6 +228,9 @@ impl Shared {
             // A store that is closed registers it when it opens.
             queue.register_at(&endpoint.name, start).await.unwrap_or_default();
         }
+        if let Some(queue) = &queue {
+            self.turn(config, queue).await;
+        }
         *lock(&self.current) = new;
     }
 

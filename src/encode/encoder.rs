@@ -5,14 +5,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::cache::Cache;
+use super::outgoing::{Outgoing, Relabeller};
 use super::record::{Flat, Layout, Pieces};
 use super::rw1::Metadata;
 use super::template::{self, Draft, Kind};
-use super::{EncodeError, Exemplars, rw1, rw2};
+use super::{EncodeError, Exemplars, Labelling, rw1, rw2};
 use crate::sample::Labels;
 
 /// So much memory an endpoint's layouts and templates take at most.
 const CACHE: usize = 4 << 20;
+/// The same where there are rules: each layout is there twice then.
+const CACHE_WITH_RULES: usize = 2 * CACHE;
 
 /// Reads records and writes them as requests, with an endpoint's external labels.
 ///
@@ -20,6 +23,8 @@ const CACHE: usize = 4 << 20;
 #[derive(Debug)]
 pub struct Encoder {
     external: Labels,
+    /// Where more is to be done with labels than to add external ones.
+    relabeller: Option<Relabeller>,
     /// In 1.0 and in 2.0.
     exemplars: [Exemplars; 2],
     cache: Cache,
@@ -34,11 +39,27 @@ impl Encoder {
         Encoder::with_cache(external, CACHE)
     }
 
+    /// An encoder whose records leave so.
+    pub fn labelling(labelling: Labelling) -> Encoder {
+        match labelling {
+            Labelling::By { external, rules } if rules.is_empty() => Encoder::new(external),
+            other => Encoder::relabelling(other, CACHE_WITH_RULES),
+        }
+    }
+
+    /// The same with so many bytes of cache, for tests.
+    #[doc(hidden)]
+    pub fn relabelling(labelling: Labelling, bytes: usize) -> Encoder {
+        let relabeller = Some(Relabeller::new(labelling));
+        Encoder { relabeller, ..Encoder::with_cache(Labels::default(), bytes) }
+    }
+
     /// The same with so many bytes of cache, for tests.
     #[doc(hidden)]
     pub fn with_cache(external: Labels, bytes: usize) -> Encoder {
         Encoder {
             external,
+            relabeller: None,
             exemplars: [Exemplars::Without, Exemplars::With],
             cache: Cache::new(bytes),
             draft: Draft::default(),
@@ -66,6 +87,17 @@ impl Encoder {
                 Ok(layout)
             }
         })
+    }
+
+    /// A record as it leaves, external labels apart, which are added where it is written.
+    ///
+    /// # Errors
+    /// [`EncodeError`] where its new labels are none.
+    pub fn outgoing(&mut self, record: Arc<Flat>) -> Result<Outgoing, EncodeError> {
+        match &mut self.relabeller {
+            Some(relabeller) => relabeller.outgoing(&mut self.cache, &record),
+            None => Ok(Outgoing::unchanged(record)),
+        }
     }
 
     /// The series of `record` in `range` as a compressed request of 1.0.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::head::{Head, Kept};
 use super::parts::{Ledger, Parts, Plan};
-use super::{Bound, Dropped, Entry, Position, Record, Scope, Start, Waiting};
+use super::terms::{Terms, Turned};
+use super::{Bound, Dropped, Entry, Position, Record, Scope, Start, Turn, Waiting};
 
 /// So many records tell the rate.
 const RECENT: usize = 128;
@@ -43,6 +44,8 @@ pub(super) struct Change {
     pub(super) first: u64,
     /// What the bounds have cost.
     pub(super) dropped: Vec<Dropped>,
+    /// Terms that come and go.
+    pub(super) terms: Turned,
 }
 
 /// The mirror.
@@ -59,6 +62,7 @@ pub(super) struct Index {
     parts: Parts,
     cursors: BTreeMap<String, Position>,
     kept: BTreeMap<String, Kept>,
+    terms: Terms,
     newest_ms: Option<i64>,
     /// What records take, without their parts.
     cost: u64,
@@ -75,10 +79,11 @@ impl Index {
         first: u64,
         cursors: BTreeMap<String, Position>,
         kept: BTreeMap<String, Kept>,
+        terms: Terms,
     ) -> Option<Self> {
         let first = cursors.values().map(|at| at.record).min().map_or(first, |needed| needed.max(first));
         let parts = Parts::load(lengths, heads.iter().filter_map(|(_, head)| head.part));
-        let mut index = Index { first, cursors, kept, parts, ..Index::default() };
+        let mut index = Index { first, cursors, kept, parts, terms, ..Index::default() };
         for (number, head) in heads.iter().copied() {
             index.cost += head.cost();
             index.newest_ms = index.newest_ms.max(Some(head.oldest_ms));
@@ -138,6 +143,22 @@ impl Index {
 
     pub(super) fn kept(&self) -> &BTreeMap<String, Kept> {
         &self.kept
+    }
+
+    /// The terms of a record.
+    pub(super) fn terms(&self, endpoint: &str, record: u64) -> Option<Arc<[u8]>> {
+        self.terms.at(endpoint, record).cloned()
+    }
+
+    /// The last terms of each endpoint.
+    pub(super) fn last_terms(&self) -> BTreeMap<String, Arc<[u8]>> {
+        self.terms.last()
+    }
+
+    /// Without the terms that an endpoint has passed where it stands after a change.
+    pub(super) fn without_passed(&self, endpoint: &str, change: Change) -> Change {
+        let needed = change.cursors.get(endpoint).or(self.cursors.get(endpoint)).map_or(0, |at| at.record);
+        Change { terms: self.terms.passed(endpoint, needed), ..change }
     }
 
     pub(super) fn head(&self, number: u64) -> Option<Head> {
@@ -211,6 +232,7 @@ impl Index {
         let mut change = Change { removed: vec![endpoint.to_owned()], ..Change::default() };
         let others = self.cursors.iter().filter(|(name, _)| *name != endpoint);
         change.first = others.map(|(_, at)| at.record).min().unwrap_or(self.end());
+        change.terms = self.terms.without(endpoint);
         self.free(change)
     }
 
@@ -255,14 +277,16 @@ impl Index {
     }
 
     /// New records at the end; what the bounds do not allow goes, the oldest first.
-    pub(super) fn append(&self, entry: &Entry, bounds: Bounds) -> Change {
+    pub(super) fn append(&self, entry: &Entry, turns: &[Turn], bounds: Bounds) -> Change {
         let end = self.end() + entry.records.len() as u64;
         let new = self.end()..end;
         let old = self.kept.get(&entry.source).cloned().unwrap_or_default();
         let kept = match entry.scope {
-            Scope::Whole => Kept { whole: new, also: 0..0 },
-            Scope::Part => Kept { whole: old.whole, also: new },
+            Scope::Whole => Some(Kept { whole: new, also: 0..0 }),
+            Scope::Part => Some(Kept { whole: old.whole, also: new }),
+            Scope::None => None,
         };
+        let said = kept.as_ref().map(|kept| (&*entry.source, kept));
         let mut parts = self.parts.plan(self.end(), &entry.records);
         let heads: Vec<Head> = entry
             .records
@@ -281,8 +305,8 @@ impl Index {
         let cost = self.cost() + heads.iter().map(|head| head.cost()).sum::<u64>();
         let mut left = Ledger::new(&self.parts, &parts, cost);
         // What is freed without any bound is no cost to anyone.
-        let still_kept = |number: u64| self.is_kept(number, Some((&entry.source, &kept)));
-        self.unneeded(Some((&entry.source, &kept))).for_each(|(_, head)| left.free(head));
+        let still_kept = |number: u64| self.is_kept(number, said);
+        self.unneeded(said).for_each(|(_, head)| left.free(head));
         let mut first = self.first;
         let mut dropped = Vec::new();
         loop {
@@ -308,8 +332,8 @@ impl Index {
             }
         }
         cursors.retain(|name, at| self.cursors.get(name) != Some(at));
-        let freed = self.freed(first, Some((&entry.source, &kept)));
-        let freed = freed.chain((self.end()..first).filter(|number| !kept.has(*number))).collect();
+        let of_entry = (self.end()..first).filter(|number| !said.is_some_and(|(_, kept)| kept.has(*number)));
+        let freed = self.freed(first, said).chain(of_entry).collect();
         parts.gone = left.gone();
         Change {
             new: entry.records.clone(),
@@ -317,9 +341,10 @@ impl Index {
             freed,
             cursors,
             removed: Vec::new(),
-            kept: Some((entry.source.clone(), kept)),
+            kept: kept.map(|kept| (entry.source.clone(), kept)),
             first,
             dropped,
+            terms: Terms::turned(turns, self.end()),
         }
     }
 
@@ -347,6 +372,7 @@ impl Index {
         if let Some((source, kept)) = change.kept {
             self.kept.insert(source, kept);
         }
+        self.terms.apply(change.terms);
     }
 
     /// The records before `first` that go, where one source's kept ones become others.

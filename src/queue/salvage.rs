@@ -11,8 +11,8 @@ use redb::{Builder, Key, ReadOnlyDatabase, ReadableDatabase, ReadableTable, Tabl
 use super::error::StoreError;
 use super::store::Store;
 use super::tables::{
-    BLOBS, CURSORS, HEADS, HeadRow, KEPT, META, PARTS, RECORDS, REFUSED, STATES, USES, UseRow, named, sealed,
-    unsealed,
+    BLOBS, CURSORS, HEADS, HeadRow, KEPT, META, PARTS, RECORDS, REFUSED, STATES, TERMS, USES, UseRow, named,
+    sealed, unsealed,
 };
 
 /// Records that are copied in one transaction.
@@ -33,6 +33,9 @@ pub(super) fn copy(from: &Path, into: &mut Store) -> Result<Option<Saved>, Store
     let Some(found) = numbered(from) else { return Ok(None) };
     let Numbered { old, first, heads, uses, parts, numbers } = &found;
     let cursors = rows(old, CURSORS, |name: &str, at| Some((name.to_owned(), at)));
+    let terms = rows(old, TERMS, |(name, from): (&str, u64), terms: &[u8]| {
+        Some(((name.to_owned(), from), terms.to_vec()))
+    });
     let kept = rows(old, KEPT, |name: &str, ranges| Some((name.to_owned(), ranges)));
     let states = rows(old, STATES, |name: &str, state: &[u8]| Some((name.to_owned(), state.to_vec())));
     let refused = rows(old, REFUSED, |number, bytes: &[u8]| Some((number, bytes.to_vec())));
@@ -65,6 +68,9 @@ pub(super) fn copy(from: &Path, into: &mut Store) -> Result<Option<Saved>, Store
     txn.open_table(META)?.insert("first", first)?;
     for (endpoint, at) in &cursors {
         txn.open_table(CURSORS)?.insert(endpoint.as_str(), at)?;
+    }
+    for ((endpoint, from), terms) in &terms {
+        txn.open_table(TERMS)?.insert((endpoint.as_str(), *from), terms.as_slice())?;
     }
     for (source, ranges) in &kept {
         txn.open_table(KEPT)?.insert(source.as_str(), ranges)?;

@@ -15,10 +15,10 @@ use super::parts::{Recent, Use};
 use super::refused::{self, Moves, Shelf};
 use super::tables::{
     BLOBS, CURSORS, HEADS, KEPT, META, PARTS, RECORDS, REFUSED, STATES, SUM, States, USES, make, named, read,
-    seal, shelve, unsealed,
+    seal, shelve, turn, unsealed,
 };
 use super::{
-    Again, Aside, Discarded, Done, Dropped, Entry, Peeked, Position, Record, Refused, Shared, Start,
+    Again, Aside, Discarded, Done, Dropped, Entry, Peeked, Position, Record, Refused, Shared, Start, Turn,
 };
 
 /// Pages in memory. Each record is written once and read once, so more would only be memory.
@@ -101,8 +101,8 @@ impl Store {
     }
 
     /// What the bounds do not allow goes with the same transaction.
-    pub(super) fn append(&mut self, entry: &Entry) -> Result<Vec<Dropped>, StoreError> {
-        let change = self.index.append(entry, self.bounds);
+    pub(super) fn append(&mut self, entry: &Entry, turns: &[Turn]) -> Result<Vec<Dropped>, StoreError> {
+        let change = self.index.append(entry, turns, self.bounds);
         let dropped = change.dropped.clone();
         self.commit(change, &Besides::default())?;
         Ok(dropped)
@@ -140,7 +140,8 @@ impl Store {
     pub(super) fn peek(&self, endpoint: &str, most: usize) -> Result<Vec<Peeked>, StoreError> {
         let peeked = self.index.ahead(endpoint, most).map(|(position, head)| {
             let samples = usize::try_from(head.samples).unwrap_or(usize::MAX);
-            Ok(Peeked { position, samples, record: self.record(position.record)? })
+            let terms = self.index.terms(endpoint, position.record);
+            Ok(Peeked { position, samples, record: self.record(position.record)?, terms })
         });
         peeked.collect()
     }
@@ -152,7 +153,11 @@ impl Store {
         from: Position,
         done: &Done,
     ) -> Result<(), StoreError> {
-        let Some(change) = self.index.acknowledge(endpoint, from, done.to) else { return Ok(()) };
+        let Some(mut change) = self.index.acknowledge(endpoint, from, done.to) else { return Ok(()) };
+        // What lies on the shelf may still be sent again.
+        if done.refused.is_none() && !self.aside().contains_key(endpoint) {
+            change = self.index.without_passed(endpoint, change);
+        }
         let state = done.state.as_deref().map(|state| (endpoint, state));
         let shelf = done.refused.clone().map(|refused| self.shelf.set_aside(refused));
         self.commit(change, &Besides { state, shelf: shelf.unwrap_or_default(), counters: None })
@@ -201,7 +206,10 @@ impl Store {
     pub(super) fn next_again(&self, endpoint: &str) -> Result<Option<Again>, StoreError> {
         let Some(number) = self.shelf.next_again(endpoint) else { return Ok(None) };
         let refused = self.shelved_at(number)?;
-        Ok(refused.map(|refused| Again { shelf: number, refused }))
+        Ok(refused.map(|refused| {
+            let terms = self.index.terms(endpoint, refused.position.record);
+            Again { shelf: number, refused, terms }
+        }))
     }
 
     /// What of a refused record is done: what is left of it stays to be sent again. Nothing happens where it
@@ -334,6 +342,7 @@ impl Store {
             if !change.freed.is_empty() || change.cursors.is_empty() && change.first != self.index.first() {
                 txn.open_table(META)?.insert("first", change.first)?;
             }
+            turn(&txn, &change.terms)?;
             shelve(&txn, &besides.shelf)?;
             if let Some(counters) = besides.counters {
                 txn.open_table(BLOBS)?.insert("counters", counters)?;

@@ -7,6 +7,7 @@
 //! | `uses` | number of a record | the part that it shares, and how many of its own bytes come before it |
 //! | `parts` | number of the record that brought it | CRC-32 of the number and bytes, then the bytes |
 //! | `cursors` | endpoint | record, sample |
+//! | `terms` | endpoint, record | CRC-32 of the record and bytes, then what its worker must know from there on |
 //! | `kept` | source | two ranges of record numbers: see [`Kept`] |
 //! | `states` | endpoint | what its worker wants to find again; opaque here |
 //! | `refused` | number | CRC-32, then a [`super::Refused`] |
@@ -24,12 +25,14 @@ use super::head::{Head, Kept};
 use super::index::Index;
 use super::parts::Use;
 use super::refused::{self, Moves, Shelf};
+use super::terms::{Terms, Turned};
 
 pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
 pub(super) const HEADS: TableDefinition<'_, u64, HeadRow> = TableDefinition::new("heads");
 pub(super) const USES: TableDefinition<'_, u64, UseRow> = TableDefinition::new("uses");
 pub(super) const PARTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("parts");
 pub(super) const CURSORS: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("cursors");
+pub(super) const TERMS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("terms");
 pub(super) const KEPT: TableDefinition<'_, &str, (u64, u64, u64, u64)> = TableDefinition::new("kept");
 pub(super) const STATES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("states");
 pub(super) const REFUSED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("refused");
@@ -92,8 +95,24 @@ pub(super) fn make(txn: &WriteTransaction) -> Result<(), StoreError> {
     txn.open_table(HEADS)?;
     txn.open_table(USES)?;
     txn.open_table(CURSORS)?;
+    txn.open_table(TERMS)?;
     txn.open_table(KEPT)?;
     txn.open_table(AGAIN)?;
+    Ok(())
+}
+
+/// Writes which terms come and go.
+pub(super) fn turn(txn: &WriteTransaction, turned: &Turned) -> Result<(), StoreError> {
+    if *turned == Turned::default() {
+        return Ok(());
+    }
+    let mut table = txn.open_table(TERMS)?;
+    for (endpoint, from) in &turned.gone {
+        table.remove((endpoint.as_str(), *from))?;
+    }
+    for (endpoint, from, terms) in &turned.new {
+        table.insert((endpoint.as_str(), *from), sealed(&[*from], terms).as_slice())?;
+    }
     Ok(())
 }
 
@@ -161,7 +180,14 @@ pub(super) fn read(db: &Database) -> Result<(Index, States, Shelf), StoreError> 
             None => shelf.note_damaged(number.value()),
         }
     }
-    let index = Index::load(&heads, &lengths, first, cursors, kept);
+    let mut terms = Vec::new();
+    for row in txn.open_table(TERMS)?.iter()? {
+        let (key, bytes) = row?;
+        let (endpoint, from) = key.value();
+        // Those that were altered on the disk are as good as none.
+        terms.extend(unsealed(&[from], bytes.value()).map(|one| (endpoint.to_owned(), from, one.into())));
+    }
+    let index = Index::load(&heads, &lengths, first, cursors, kept, Terms::load(terms));
     let index = index.ok_or_else(|| StoreError::Corrupted("a record is missing".to_owned()))?;
     Ok((index, states, shelf))
 }

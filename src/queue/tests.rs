@@ -3,6 +3,7 @@
 mod disk;
 mod model;
 mod operator;
+mod terms;
 
 use std::fs;
 use std::io::ErrorKind;

@@ -87,6 +87,19 @@ pub enum Scope {
     Whole,
     /// For some; the last [`Scope::Whole`] entry stands beside it.
     Part,
+    /// For none: what it said last stands.
+    None,
+}
+
+/// From a record of an entry on, an endpoint's records are sent under these terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Whose.
+    pub endpoint: String,
+    /// How many records of the entry come before.
+    pub after: usize,
+    /// What its worker must know to send them; opaque here.
+    pub terms: Arc<[u8]>,
 }
 
 /// A place in the queue: a record, and how many of its samples are done.
@@ -107,6 +120,8 @@ pub struct Peeked {
     pub samples: usize,
     /// The record; none where its bytes are no longer those that were written.
     pub record: Option<Record>,
+    /// The terms that were in force when it was made, where they are known.
+    pub terms: Option<Arc<[u8]>>,
 }
 
 /// What one endpoint still has before it.
@@ -194,6 +209,8 @@ pub struct Again {
     pub shelf: u64,
     /// What it is.
     pub refused: Refused,
+    /// The terms that were in force when it was made, where they are known.
+    pub terms: Option<Arc<[u8]>>,
 }
 
 /// What is set aside for one endpoint.
@@ -339,3 +356,6 @@ pub struct View {
 
 /// Records that tell which series a source has: those for all of them, then those for some.
 pub type LastSaid = BTreeMap<String, Vec<Option<Record>>>;
+
+/// The terms of each endpoint that has any: see [`Turn`].
+pub type Terms = BTreeMap<String, Arc<[u8]>>;

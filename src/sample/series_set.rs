@@ -91,6 +91,11 @@ impl SeriesSet {
         self.said.clone()
     }
 
+    /// The series, as they would end: without those that told their own times.
+    pub fn alive(&self) -> Vec<Ended> {
+        self.ended(&[])
+    }
+
     /// How many series there are.
     pub fn len(&self) -> usize {
         self.all().count()

@@ -13,15 +13,18 @@ mod check;
 mod cut;
 mod described;
 mod lane;
+mod later;
 mod step;
+mod terms;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 pub use check::CheckError;
+pub use terms::labelling;
 
 use self::burst::Taken;
 use self::caution::Caution;
@@ -29,10 +32,11 @@ use self::cut::Cuts;
 use self::described::Described;
 use self::lane::Lane;
 use self::step::{Loaded, Owed, Step};
+use self::terms::Terms;
 use super::remote_write::{Dialect, Reason};
 use crate::clock::Clock;
 use crate::config::{Endpoint, SendExemplars};
-use crate::encode::{Encoder, Exemplars};
+use crate::encode::{Encoder, Exemplars, Labelling};
 use crate::http::{Client, HttpError, redact};
 use crate::queue::{Peeked, Position, Queue, View};
 use crate::retry::Backoff;
@@ -46,13 +50,13 @@ pub fn sink_name(endpoint: &Endpoint) -> SinkName {
     SinkName { name: endpoint.name.clone(), kind: SinkKind::RemoteWrite, url }
 }
 
-fn encoder(exemplars: SendExemplars, external: Labels) -> Encoder {
+fn encoder(exemplars: SendExemplars, labelling: Labelling) -> Encoder {
     let (one, two) = match exemplars {
         SendExemplars::InTwo => (Exemplars::Without, Exemplars::With),
         SendExemplars::Always => (Exemplars::With, Exemplars::With),
         SendExemplars::Never => (Exemplars::Without, Exemplars::Without),
     };
-    Encoder::new(external).with_exemplars(one, two)
+    Encoder::labelling(labelling).with_exemplars(one, two)
 }
 
 /// The delays that no configuration sets.
@@ -97,6 +101,7 @@ pub struct Worker {
     sink: SinkName,
     endpoint: Endpoint,
     encoder: Encoder,
+    terms: Terms,
     queue: Queue,
     clock: Clock,
     telemetry: Telemetry,
@@ -122,6 +127,8 @@ pub struct Worker {
     tally: Tally,
     /// Reasons that were explained in the log.
     explained: Vec<Reason>,
+    /// Series that were held back and told.
+    named: HashSet<String>,
 }
 
 /// What a drain reports.
@@ -154,7 +161,8 @@ impl Worker {
             caution: Caution::new(endpoint.retry),
             parking: Backoff::new(pace.park_min, pace.park_max),
             described: Described::new(endpoint.metadata),
-            encoder: encoder(endpoint.exemplars, external),
+            encoder: encoder(endpoint.exemplars, labelling(&endpoint, &external)),
+            terms: Terms::new(labelling(&endpoint, &external)),
             endpoint,
             queue,
             clock,
@@ -171,6 +179,7 @@ impl Worker {
             started: false,
             tally: Tally::default(),
             explained: Vec::new(),
+            named: HashSet::new(),
         })
     }
 

@@ -1,5 +1,7 @@
 //! Relabelling: what rules make of series is what Prometheus makes of them, and what it refuses is refused.
 
+mod leaving;
+mod live;
 mod parity;
 mod refused;
 mod table;

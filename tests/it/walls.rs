@@ -59,6 +59,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const MORE: &[(&str, &str, &str)] = &[
     ("clock", "sample", "tells the time in the one word for it, Millis"),
     ("schedule", "sample", "next_tick is given and gives Millis"),
+    ("encode", "relabel", "records leave relabelled, and what becomes of a layout is kept with it"),
     ("retry", "sample", "Retry-After as a date is measured from a Millis that it is given"),
 ];
 

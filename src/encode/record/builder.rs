@@ -8,7 +8,7 @@ use super::tick::{Extra, Part};
 use super::writer::{Piece, Writer};
 use super::{Identity, Record};
 use crate::encode::wire;
-use crate::sample::{Ended, Family, Label, LabelName, Labels, METRIC_NAME, Role, Text, Value};
+use crate::sample::{Ended, Family, Label, Labels, METRIC_NAME, Role, Value};
 
 /// What is told of a series' family, and under which name.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -62,12 +62,7 @@ pub(super) fn cut(
     identity: &Identity,
     max_samples: usize,
 ) -> (Vec<Record>, Vec<Piece>) {
-    let common = |name: &str, value: &Text| LabelName::new(name).ok().map(|name| (name, value.clone()));
-    // `job` and `instance` are label names, so neither set can be refused.
-    let of = |pairs: Vec<_>| Labels::new(pairs.into_iter().flatten()).unwrap_or_default();
-    let fleet = of(vec![common("job", &identity.job)]);
-    let state = of(vec![common("job", &identity.job), common("instance", &identity.instance)]);
-    let nothing = Labels::default();
+    let [fleet, state, nothing] = [Role::Fleet, Role::State, Role::Relayed].map(|role| identity.added(role));
     let added = |role| match role {
         Role::Fleet => &fleet,
         Role::State => &state,
@@ -228,7 +223,7 @@ fn merged<'a>(labels: &'a Labels, missing: &'a Labels) -> impl Iterator<Item = &
     })
 }
 
-pub(super) fn count(length: usize) -> u32 {
+pub(in crate::encode) fn count(length: usize) -> u32 {
     // A record holds a few thousand samples; four billion symbols do not fit into memory.
     u32::try_from(length).unwrap_or(u32::MAX)
 }

@@ -8,7 +8,7 @@ use super::tick::{Before, LeftOut, Part, each, untangle};
 use super::times::Times;
 use super::writer::{Piece, Writer};
 use super::{Identity, Record};
-use crate::sample::{Advance, Batch, Family, Millis, Role, Scope, SeriesId, SeriesSet, Source};
+use crate::sample::{Advance, Batch, Ended, Family, Millis, Role, Scope, SeriesId, SeriesSet, Source};
 
 /// A series as a record has told it before a restart: its own time, where it had one.
 pub type Told = (SeriesId, Role, Option<Millis>);
@@ -120,6 +120,13 @@ impl Cutter {
     #[doc(hidden)]
     pub fn forget_layouts(&mut self) {
         self.last = None;
+    }
+
+    /// Every series that is said now, as it would end.
+    pub fn alive(&self) -> Vec<Ended> {
+        let told = self.told.iter().filter(|(.., own)| own.is_none());
+        let told = told.map(|(id, role, _)| Ended { id: id.clone(), role: *role, meaning: None });
+        self.sources.values().flat_map(|known| known.series.alive()).chain(told).collect()
     }
 
     /// Gives what was told before a restart to who says it now; what nobody says goes to the first one, whose

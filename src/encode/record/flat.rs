@@ -12,6 +12,7 @@ use super::reader::{self, Parts};
 use super::{Pieces, VERSION, is_described};
 use crate::encode::EncodeError;
 use crate::pb::record as pb;
+use crate::sample::METRIC_NAME;
 
 /// A record that has passed every check.
 #[derive(Clone, Debug)]
@@ -121,6 +122,28 @@ impl Flat {
             one.timestamp = time.ok_or(EncodeError::Contradiction("an exemplar's time is out of bounds"))?;
         }
         Ok(Flat { bytes, layout, values, timestamp, offsets, starts, exemplars })
+    }
+
+    /// The same record in everything but these.
+    pub(super) fn with_parts(
+        &self,
+        bytes: Arc<[u8]>,
+        layout: Arc<Layout>,
+        values: Range<usize>,
+        times: impl Fn(&[i64]) -> Vec<i64>,
+        exemplars: Vec<Observed>,
+    ) -> Flat {
+        let (offsets, starts) = (times(&self.offsets), times(&self.starts));
+        Flat { bytes, layout, values, timestamp: self.timestamp, offsets, starts, exemplars }
+    }
+
+    /// The name of a series.
+    pub(super) fn name_of(&self, series: usize) -> String {
+        let mut refs = Vec::new();
+        self.refs(series, &mut refs);
+        let (pairs, _) = refs.as_chunks::<2>();
+        let named = pairs.iter().find(|[name, _]| self.symbol(*name) == METRIC_NAME.as_bytes());
+        named.map_or(String::new(), |[_, value]| String::from_utf8_lossy(self.symbol(*value)).into_owned())
     }
 
     /// How many series there are, each with one sample.

@@ -25,7 +25,7 @@ fn rules(number: usize, case: &Case, indent: &str) -> String {
 }
 
 /// A page in the text format, as it is scraped: labels without those of the target.
-fn series(page: &str) -> Vec<(Labels, f64)> {
+pub fn series(page: &str) -> Vec<(Labels, f64)> {
     let read = |line: &str| {
         let (series, value) = line.rsplit_once(' ').expect("a value");
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
