@@ -1,4 +1,4 @@
-//! What becomes of a request that failed: it is tried again after a while, or the endpoint is parked.
+//! What comes after a request that was not taken: the same again later, or slow questions whether it is taken by now.
 
 use std::time::Duration;
 
@@ -9,11 +9,6 @@ use crate::http::{HttpError, chain};
 use crate::retry::{RETRY_AFTER_CAP, retry_after};
 
 impl Worker {
-    /// What a token endpoint says of when to ask again.
-    pub(super) fn asked_to_wait(&self, error: &HttpError) -> Option<Duration> {
-        retry_after(error.retry_after()?, self.clock.now(), RETRY_AFTER_CAP)
-    }
-
     pub(super) fn failed(&mut self, sent: &Sent, error: &HttpError) -> Step {
         let why = chain(error);
         if error.is_refusal() {
@@ -42,5 +37,17 @@ impl Worker {
         self.telemetry.parked(&self.sink, &why, next_step, delay);
         self.tally.failure = Some(format!("{why}: {next_step}"));
         Step::Parked(delay)
+    }
+
+    /// The next request only after a pause, since the receiver has taken nothing yet.
+    pub(super) fn pause(&mut self, heard: &Heard, delay: Duration) -> Step {
+        self.telemetry.retrying(&self.sink, 0, &heard.why(), delay);
+        self.tally.failure = Some(heard.why());
+        Step::Wait(delay)
+    }
+
+    /// What a token endpoint says of when to ask again.
+    pub(super) fn asked_to_wait(&self, error: &HttpError) -> Option<Duration> {
+        retry_after(error.retry_after()?, self.clock.now(), RETRY_AFTER_CAP)
     }
 }

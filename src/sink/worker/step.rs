@@ -239,10 +239,7 @@ impl Worker {
         }
         self.dialect.heard(heard.status, heard.written, verdict);
         let step = self.act(sent, heard, verdict, trial);
-        let Some(pause) = self.caution.pause(verdict) else { return step };
-        self.telemetry.retrying(&self.sink, 0, &heard.why(), pause);
-        self.tally.failure = Some(heard.why());
-        Step::Wait(pause)
+        self.caution.pause(verdict).map_or(step, |pause| self.pause(heard, pause))
     }
 
     fn act(&mut self, sent: Sent, heard: &Heard, verdict: Verdict, trial: bool) -> Step {
