@@ -1,6 +1,7 @@
 # Every check of the project, from a clean checkout:
 #   make test     what CI runs: formatting, lints, all tests against real servers
 #   make audit    licences, bans, known vulnerabilities, unused dependencies
+#   make docs     the reference in docs/configuration.md, from what stands beside each key in the code
 #   make screenshots  the pictures of the status page in docs/
 #   make soak     the long versions of the tests against loss and of odd pages, into docs/soak.md (about half an hour)
 #   make bench    CPU, bytes and memory over real HTTP on loopback, into docs/benchmarks.md (minutes; needs valgrind)
@@ -13,20 +14,24 @@ TOOLS := target/tools
 CARGO_DENY := $(TOOLS)/cargo-deny-0.20.2/bin/cargo-deny
 CARGO_MACHETE := $(TOOLS)/cargo-machete-0.9.2/bin/cargo-machete
 
-.PHONY: test test-servers test-tools screenshots audit bench soak chart-files
+.PHONY: test test-servers test-tools docs screenshots audit bench soak chart-files
 
 test: test-servers test-tools
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked
 
-# The real Prometheus, Pushgateway and VictoriaMetrics that the tests start, old and new: unpacked, never installed.
+# The real Prometheus, Pushgateway, VictoriaMetrics and node_exporter that the tests start, old and new: unpacked, never installed.
 test-servers:
 	@tests/servers/fetch.sh $(SERVERS)
 
 # What else the tests run: one script for each tool, which leaves it in the folder that it is given.
 test-tools:
 	@set -e; for script in $(wildcard tests/tools/*.sh); do $$script target/test-tools; done
+
+# A test compares it, and fails where it is old.
+docs:
+	WRITE_DOCS=1 $(CARGO) test --locked --test it docs::reference::the_reference_of_the_configuration
 
 # The pictures of docs/status.md: an hour of an account that is made up, on a clock that is moved.
 screenshots: test-tools
@@ -62,7 +67,7 @@ bench:
 
 # Kills, outages, full disks, dying servers and pages that nobody would write, for longer and
 # alone: one test at a time, built as for benches.
-SOAK := STORM_KILLS=200 OUTAGE_CYCLES=1440 PARSE_INPUTS=10000000
+SOAK := STORM_KILLS=200 OUTAGE_CYCLES=1440 PARSE_INPUTS=10000000 CATCH_UP_LATENCY_MS=100 SUITE_PEERS=1
 soak: test-servers
 	$(CARGO) test --locked --profile bench --test it --no-run
 	mkdir -p target/soak docs
@@ -70,7 +75,7 @@ soak: test-servers
 	  echo "Written by \`make soak\` at commit $$(git rev-parse --short HEAD), with \`$(SOAK)\`, on $$(nproc) cores."; echo; \
 	} > target/soak/report.md
 	$(SOAK) SOAK_REPORT=$(CURDIR)/target/soak/report.md \
-	  $(CARGO) test --locked --profile bench --test it -- storm:: relay_parse::fuzz:: --test-threads 1 --nocapture
+	  $(CARGO) test --locked --profile bench --test it -- storm:: relay_parse::fuzz:: suite::catch_up suite::peers --test-threads 1 --nocapture
 	cp target/soak/report.md docs/soak.md
 	@cat docs/soak.md
 

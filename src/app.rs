@@ -5,14 +5,19 @@
 mod control;
 mod desk;
 mod door;
+mod enqueue;
+mod given;
 mod health;
 mod latest;
+mod line;
 mod once;
 mod probe;
+mod relayed;
 mod room;
 mod shared;
 mod signals;
 mod store;
+mod turn;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +35,7 @@ use crate::config::Config;
 use crate::http::HttpError;
 use crate::page::{self, Bounds, Guard, GuardError, PageState, ReloadRequest};
 use crate::queue::OpenError;
+use crate::relay::{Jobs, JobsError};
 use crate::sample::Text;
 use crate::schedule::Ticker;
 use crate::schedule::tick::offset_for;
@@ -38,9 +44,11 @@ use crate::sink::worker::Worker;
 use crate::telemetry::Telemetry;
 pub use control::{AskError, ask_queue};
 pub use desk::{Answer, Ask, Report};
+pub use given::Given;
 pub use health::{HealthError, healthcheck};
 pub use once::{OnceOutcome, once};
-pub use probe::{CheckReport, Finding, Part, check, delete_groups, fleets};
+pub use probe::{CheckReport, Finding, Part, Size, check, delete_groups, fleets};
+use relayed::Running;
 pub use room::Room;
 use shared::Shared;
 pub use signals::signals;
@@ -65,6 +73,9 @@ pub enum AppError {
         /// What is wrong.
         source: PushError,
     },
+    /// A job's settings are not usable.
+    #[error(transparent)]
+    Job(#[from] JobsError),
     /// The queue's folder cannot be used.
     #[error(
         "{0}; set FLEETPUSH_QUEUE_DIR or `queue: {{dir: …}}` to a folder that can be written, or to `memory`, and \
@@ -193,6 +204,7 @@ struct Parts {
     sources: Vec<Source>,
     workers: Vec<Worker>,
     gateways: Vec<Pusher>,
+    jobs: Jobs,
 }
 
 /// An account that is asked at its interval.
@@ -215,6 +227,7 @@ impl Parts {
             sources: sources.collect::<Result<_, AppError>>()?,
             workers: shared.workers(config)?,
             gateways: shared.gateways(config)?,
+            jobs: Jobs::new(config, shared.telemetry.clone())?,
         })
     }
 }
@@ -235,7 +248,7 @@ async fn generation(
     let stop = control.stop.child_token();
     let abort = control.abort.child_token();
     let tasks = TaskTracker::new();
-    shared.configure(config).await;
+    shared.configure(config, &parts.jobs).await;
     for worker in parts.workers {
         tasks.spawn(worker.run(stop.clone(), abort.clone()));
     }
@@ -247,6 +260,14 @@ async fn generation(
             Ticker::new(shared.clock.clone(), source.every, offset_for(&config.instance, source.every));
         tasks.spawn(collect_loop(source, ticker, Arc::clone(shared), stop.clone()));
     }
+    let running = Running {
+        shared: Arc::clone(shared),
+        stop: stop.clone(),
+        tasks: tasks.clone(),
+        instance: config.instance.clone(),
+        tells_own: config.accounts.is_empty(),
+    };
+    running.start(parts.jobs.groups().await);
     let end = loop {
         tokio::select! {
             () = control.stop.cancelled() => break End::Stop,

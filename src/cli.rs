@@ -54,7 +54,7 @@ impl Exit {
             Exit::Usage => {
                 "usage or configuration; in every other command also a missing token; `once` without a sink; a port in use"
             }
-            Exit::Collect => "collecting failed",
+            Exit::Collect => "collecting failed, or in `check` a target of `scrape_configs`",
             Exit::Sink => {
                 "a sink failed, the deadline passed, or it was interrupted (`run` by a second signal); with a queue on \
                  the disk nothing is lost"
@@ -114,7 +114,7 @@ fn environment() -> Result<Environment, String> {
 
 async fn dispatch(args: Args, environment: Environment) -> Exit {
     let look = Look::of(args.settings.color, &environment);
-    let host = gethostname::gethostname().to_string_lossy().into_owned();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     // What asks for no configuration is not kept from its work by a bad one.
     match &args.command {
         Some(Command::Demo(options)) => return demo::demo(options, &args.settings, &environment).await,
@@ -140,16 +140,19 @@ async fn dispatch(args: Args, environment: Environment) -> Exit {
         return answer("the configuration is good", Exit::Delivered);
     }
     let command = args.command.unwrap_or(Command::Run);
-    if config.accounts.is_empty() && command.needs_token() {
+    if lacks_token(&config, &command) {
         let exit = if matches!(command, Command::Run) { Exit::Failed } else { Exit::Usage };
         return fail(exit, config::missing_token_message());
     }
+    if config.accounts.is_empty() && command.needs_token() {
+        tracing::info!("no balena account is set: only the targets of scrape_configs are asked");
+    }
     match command {
         Command::Run => {
-            let mut reread = move || load().map_err(chain).and_then(with_account);
+            let mut reread = move || load().map_err(chain).and_then(with_token);
             commands::run(config, &mut reread).await
         }
-        Command::Once => commands::once(config, look).await,
+        Command::Once(options) => commands::once(config, &options, look).await,
         Command::Check => commands::check(&config, look).await,
         Command::Fleets => commands::fleets(&config, look).await,
         Command::Healthcheck => commands::healthcheck(&config).await,
@@ -160,8 +163,14 @@ async fn dispatch(args: Args, environment: Environment) -> Exit {
     }
 }
 
-fn with_account(config: Config) -> Result<Config, String> {
-    if config.accounts.is_empty() { Err(config::missing_token_message().to_string()) } else { Ok(config) }
+/// Whether the command cannot do its work without a token. Who only relays needs none.
+fn lacks_token(config: &Config, command: &Command) -> bool {
+    let only_account = matches!(command, Command::Fleets);
+    config.accounts.is_empty() && command.needs_token() && (config.token_missing || only_account)
+}
+
+fn with_token(config: Config) -> Result<Config, String> {
+    if config.token_missing { Err(config::missing_token_message().to_string()) } else { Ok(config) }
 }
 
 /// An error with all its causes.

@@ -11,9 +11,14 @@ mod file;
 mod foreign;
 mod gateways;
 mod http;
+mod job;
 mod labels;
 mod oauth2;
+pub mod reference;
+mod relabel;
 mod resolve;
+mod scrape;
+mod target_file;
 mod types;
 mod value;
 mod web_file;
@@ -24,10 +29,13 @@ use std::collections::BTreeMap;
 
 pub use env::{VARIABLES, Variable, is_variable};
 pub use error::ConfigError;
+pub use foreign::Foreign;
+pub use job::{Limits, Protocol, Scheme, ScrapeJob, TargetFiles, TargetGroup};
+pub use target_file::target_groups;
 pub use types::{
     Account, Auth, Config, Endpoint, FleetLabels, Gateway, HttpSettings, Log, LogFormat, LogLevel,
-    MetadataSettings, OAuth2, ProtobufMessage, Proxy, QueueDir, QueueSettings, Retry, Secret, Start,
-    TlsSettings, Web,
+    MetadataSettings, OAuth2, ProtobufMessage, Proxy, QueueDir, QueueSettings, Retry, Secret, SendExemplars,
+    Start, TlsSettings, Web,
 };
 pub use value::parse_duration;
 pub use web_file::{BcryptHash, RateLimit, WebFile};

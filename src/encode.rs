@@ -8,7 +8,9 @@
 mod cache;
 mod encoder;
 pub mod family;
+mod labelling;
 pub mod openmetrics;
+mod outgoing;
 pub mod record;
 pub mod rw1;
 pub mod rw2;
@@ -17,10 +19,21 @@ pub mod text;
 mod wire;
 
 pub use encoder::Encoder;
+pub use labelling::Labelling;
+pub use outgoing::{Held, Outgoing, Unsent};
 
 use std::collections::BTreeMap;
 
 use crate::sample::{Batch, Family, Series};
+
+/// Whether a request carries exemplars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exemplars {
+    /// Those that its samples have.
+    With,
+    /// None.
+    Without,
+}
 
 /// A request or record that cannot be written or read.
 #[derive(Debug, thiserror::Error)]

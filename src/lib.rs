@@ -2,10 +2,10 @@
 //!
 //! The rooms in the data's order; `ARCHITECTURE.md` walks through them:
 //! [`cli`] and [`config`] (what was asked for) · [`app`] (joins the rooms) · [`schedule`] (when) ·
-//! [`collect`] (balena API to [`sample::Batch`]) · [`relay`] (other programs' pages) ·
-//! [`sample`] (the words that all rooms share) ·
-//! [`encode`] with [`pb`] (batches to bytes) · [`queue`] · [`sink`] (Pushgateway, remote write) · [`page`] ·
-//! [`http`], [`retry`], [`clock`], [`telemetry`] (what the others stand on) · [`demo`] (simulated peers).
+//! [`collect`] (balena API to [`sample::Batch`]) · [`relay`] (other programs' pages) · [`relabel`] (rules × labels) ·
+//! [`sample`] (the words that all rooms share) · [`encode`] with [`pb`] (batches to bytes) · [`queue`] ·
+//! [`sink`] (Pushgateway, remote write) · [`page`] · [`http`], [`retry`], [`clock`], [`telemetry`] (what the
+//! others stand on) · [`demo`] (simulated peers).
 //!
 //! Invariant: nothing is reported that was not counted, and nothing is dropped without a counter and a line.
 //! Invariant: a batch holds no two equal series, and a series' times strictly rise.
@@ -28,6 +28,8 @@ pub mod collect;
 pub mod relay;
 
 pub mod sample;
+
+pub mod relabel;
 
 pub mod encode;
 

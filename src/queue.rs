@@ -11,13 +11,16 @@
 
 mod backend;
 mod error;
+mod head;
 mod index;
 mod keeper;
+mod parts;
 mod place;
 mod refused;
 mod salvage;
 mod store;
 mod tables;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -35,12 +38,12 @@ use place::Place;
 use store::Store;
 pub use types::{
     Again, Appended, Aside, Bound, Discarded, Done, Dropped, Entry, LastSaid, OpenError, Peeked, Position,
-    QueueError, Record, Refused, Scope, Start, Verified, View, Waiting,
+    QueueError, Record, Refused, Scope, Shared, Start, Terms, Turn, Verified, View, Waiting,
 };
 
-/// What records take in a store, in its pages.
+/// What records take in a store, in its pages, where many follow that share the same bytes.
 pub fn cost(records: &[Record]) -> u64 {
-    records.iter().map(|record| index::Head::of(record, 0).cost()).sum()
+    records.iter().map(parts::lasting_cost).sum()
 }
 
 /// What records may take together in a store of at most `max_size` bytes.
@@ -55,6 +58,11 @@ pub fn room(max_size: u64) -> u64 {
 pub fn try_folder(folder: &Path) -> Result<(), OpenError> {
     place::try_folder(folder)
         .map_err(|error| OpenError::Folder { folder: folder.to_owned(), why: error.to_string() })
+}
+
+/// How many bytes a store in a folder can take of its disk, as far as the system says it. Blocks.
+pub fn room_on_disk(folder: &Path) -> Option<u64> {
+    place::room_on_disk(folder).ok()
 }
 
 /// So many records are read at once by [`Queue::verify`].
@@ -157,7 +165,12 @@ impl Queue {
 
     /// Puts an entry at the end. Where the store cannot take it, it waits in memory.
     pub async fn append(&self, entry: Entry) -> Appended {
-        let done = self.keeping(move |keeper| keeper.append(entry)).await;
+        self.append_turning(entry, Vec::new()).await
+    }
+
+    /// The same, and in the same transaction other terms for endpoints from its records on.
+    pub async fn append_turning(&self, entry: Entry, turns: Vec<Turn>) -> Appended {
+        let done = self.keeping(move |keeper| keeper.append_turning(entry, turns)).await;
         self.appended.send_modify(|count| *count += 1);
         done.unwrap_or_else(|trouble| Appended { dropped: Vec::new(), trouble: Some(trouble) })
     }
@@ -312,6 +325,14 @@ impl Queue {
             Ok(all)
         })
         .await
+    }
+
+    /// The terms under which records that come now are sent.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn terms(&self) -> Result<Terms, QueueError> {
+        self.look(|store| Ok(store.index().last_terms())).await
     }
 
     /// What an endpoint still has before it.

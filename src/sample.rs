@@ -10,7 +10,7 @@ mod value;
 
 pub use batch::{Batch, BatchError, ClockTrust, Exemplar, Family, Kind, Own, Role, Scope, Series, Source};
 pub use labels::{Label, LabelError, LabelName, Labels, METRIC_NAME, MetricName};
-pub use series_set::{Advance, Ended, SeriesId, SeriesSet};
+pub use series_set::{Advance, Ended, Meaning, SeriesId, SeriesSet};
 pub use value::{Millis, Value};
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@ mod failing;
 pub mod logs;
 pub mod metrics;
 mod queue;
+mod scraping;
 pub mod status;
 pub mod words;
 
@@ -25,6 +26,8 @@ use crate::sample::{Family, Millis, Text};
 use failing::{Failing, Runs};
 use metrics::Metrics;
 pub use queue::Backlog;
+pub use scraping::Scraped;
+use scraping::Troubles;
 use status::{Delivery, SinkState, Status};
 
 /// What kind of sink one is.
@@ -112,9 +115,13 @@ struct Inner {
     metrics: Metrics,
     failing: Failing,
     refusals: Runs,
+    troubles: Troubles,
     status: watch::Sender<Status>,
     clock_distrusted: AtomicBool,
+    relay_leaves_out: AtomicBool,
     queue_broken: AtomicBool,
+    /// Of targets no line is written: whoever asks says it.
+    is_silent: bool,
 }
 
 impl Default for Telemetry {
@@ -126,6 +133,15 @@ impl Default for Telemetry {
 impl Telemetry {
     /// With every counter at its start.
     pub fn new() -> Self {
+        Telemetry::made(false)
+    }
+
+    /// For a command that says itself how each target is: no line of the log does.
+    pub fn of_question() -> Self {
+        Telemetry::made(true)
+    }
+
+    fn made(is_silent: bool) -> Self {
         let metrics = Metrics::new();
         metrics.build_info.set(vec![env!("CARGO_PKG_VERSION").into(), std::env::consts::ARCH.into()], 1.0);
         metrics.reload_successful.set(vec![], 1.0);
@@ -133,9 +149,12 @@ impl Telemetry {
             metrics,
             failing: Failing::default(),
             refusals: Runs::default(),
+            troubles: Troubles::default(),
             status: watch::Sender::new(Status::default()),
             clock_distrusted: AtomicBool::new(false),
+            relay_leaves_out: AtomicBool::new(false),
             queue_broken: AtomicBool::new(false),
+            is_silent,
         }))
     }
 
@@ -281,6 +300,38 @@ impl Telemetry {
         self.0.status.send_modify(|status| {
             if let Some(state) = status.sinks.get_mut(&sink.key()) {
                 state.last_error = Some(why.to_string());
+                state.dropped += samples as u64;
+            }
+        });
+    }
+
+    /// Samples of a relayed page that a Pushgateway cannot hold; with an example where this is the first time.
+    pub fn left_out(&self, sink: &SinkName, samples: usize, reason: &str, example: Option<&str>) {
+        self.0.metrics.sink_left_out.add(sink.sink_with(reason), samples as f64);
+        if let Some(example) = example {
+            warn!(
+                sink = &*sink.name,
+                url = &*sink.url,
+                reason,
+                samples,
+                example,
+                "samples of a relayed page are left out, which a Pushgateway does not take; from here on they are only counted"
+            );
+        }
+    }
+
+    /// Samples were held back before an endpoint; `named` says which, where that was not said before.
+    pub fn held(&self, sink: &SinkName, samples: usize, reason: &str, named: Option<&str>) {
+        let m = &self.0.metrics;
+        m.sink_dropped.add(sink.sink_with(reason), samples as f64);
+        m.rw_dropped.add(sink.remote_with(reason), samples as f64);
+        m.rw_failed.add(sink.remote(), samples as f64);
+        if let Some(named) = named {
+            error!(sink = &*sink.name, url = &*sink.url, samples, reason, error = named, "samples held back");
+        }
+        self.0.status.send_modify(|status| {
+            if let Some(state) = status.sinks.get_mut(&sink.key()) {
+                state.last_error = named.map(str::to_owned).or(state.last_error.take());
                 state.dropped += samples as u64;
             }
         });

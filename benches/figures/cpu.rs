@@ -45,8 +45,17 @@ pub fn machine() -> String {
     format!("{} × {}", names.len(), names.first().unwrap_or(&"unknown processor"))
 }
 
-fn ticks(field: usize) -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").expect("Linux has it");
+/// What another process has used so far; nothing once it has ended.
+pub fn process(process: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    Some(field(&stat, 13) + field(&stat, 14))
+}
+
+fn ticks(number: usize) -> Duration {
+    field(&fs::read_to_string("/proc/self/stat").expect("Linux has it"), number)
+}
+
+fn field(stat: &str, field: usize) -> Duration {
     // The name in brackets may hold spaces.
     let (_, rest) = stat.rsplit_once(") ").expect("a name in brackets");
     // Fields count from 0, and two stand before `rest`.

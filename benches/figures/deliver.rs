@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use fleetpush::clock::Clock;
-use fleetpush::config::{Endpoint, MetadataSettings, ProtobufMessage, Retry, Start};
+use fleetpush::config::{Endpoint, MetadataSettings, ProtobufMessage, Retry, SendExemplars, Start};
 use fleetpush::encode::record::Cutter;
 use fleetpush::queue::{Appended, Queue};
 use fleetpush::sample::Batch;
@@ -54,6 +54,8 @@ fn deliver(batch: &Batch, message: ProtobufMessage) -> (f64, f64) {
         max_shards: 4,
         retry: Retry { min: Duration::from_millis(30), max: Duration::from_secs(5) },
         metadata: MetadataSettings { send: true, every: Duration::from_secs(60) },
+        write_relabel: fleetpush::relabel::Rules::default(),
+        exemplars: SendExemplars::InTwo,
         http: shapes::http(),
     };
     let mut worker =

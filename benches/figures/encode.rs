@@ -101,13 +101,13 @@ pub fn encoder() -> Encoder {
 
 /// All of a record, read and written as a request of 1.0.
 pub fn one(encoder: &mut Encoder, record: &Record) -> Vec<u8> {
-    let flat = encoder.read(record.bytes.clone()).expect("a record of our own");
+    let flat = encoder.read(record.bytes()).expect("a record of our own");
     encoder.one(&flat, 0..record.samples, Metadata::Without).expect("a small request")
 }
 
 /// All of a record, read and written as a request of 2.0.
 pub fn two(encoder: &mut Encoder, record: &Record) -> Vec<u8> {
-    let flat = encoder.read(record.bytes.clone()).expect("a record of our own");
+    let flat = encoder.read(record.bytes()).expect("a record of our own");
     encoder.two(&flat, 0..record.samples).expect("a small request")
 }
 

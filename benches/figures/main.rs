@@ -15,6 +15,7 @@ mod enqueue;
 mod instructions;
 mod peer;
 mod program;
+mod relay;
 mod shapes;
 
 use std::path::Path;
@@ -48,6 +49,7 @@ fn main() {
     match arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         Some(("api", rest)) => peer::serve_api(rest),
         Some(("receiver", _)) => peer::serve_receiver(),
+        Some(("page", rest)) => peer::serve_page(rest),
         Some(("work", rest)) => instructions::work(rest),
         Some(("fill", rest)) => backlog::fill(rest),
         Some((binary, [commit])) => page(&all(Path::new(binary)), commit),
@@ -63,6 +65,7 @@ fn all(binary: &Path) -> Vec<Row> {
     let mut rows: Vec<Row> = parts.iter().flat_map(|part| some(part)).collect();
     rows.extend(program::rows(binary));
     rows.extend(backlog::rows(binary));
+    rows.extend(relay::rows(binary));
     rows
 }
 
@@ -92,9 +95,10 @@ fn some(part: &str) -> Vec<Row> {
         .flatten()
         .collect(),
         "instructions" => instructions::rows(),
-        other => match other.strip_prefix("backlog:") {
-            Some(binary) => backlog::rows(Path::new(binary)),
-            None => program::rows(Path::new(other)),
+        other => match other.split_once(':') {
+            Some(("backlog", binary)) => backlog::rows(Path::new(binary)),
+            Some(("relay", binary)) => relay::rows(Path::new(binary)),
+            _ => program::rows(Path::new(other)),
         },
     }
 }

@@ -17,7 +17,7 @@ use fleetpush::pb::{remote_write_v1 as v1, remote_write_v2 as v2};
 use prost::Message;
 use tokio::net::TcpListener;
 
-use super::runtime;
+use super::{runtime, shapes};
 
 /// The key that the simulated API takes.
 pub const TOKEN: &str = "simulated-token";
@@ -46,6 +46,11 @@ impl Peer {
     /// A receiver of both versions of remote write.
     pub fn receiver() -> Self {
         Self::start(&["receiver"])
+    }
+
+    /// An exporter's page with so many series, each with a uuid of its own.
+    pub fn page(series: usize) -> Self {
+        Self::start(&["page", &series.to_string()])
     }
 
     fn start(arguments: &[&str]) -> Self {
@@ -104,6 +109,32 @@ pub fn serve_api(arguments: &[String]) {
     let server = runtime.block_on(Server::start(simulation, options)).expect("a free port");
     println!("{}", server.base_url());
     each_line(|| server.request_count().to_string());
+}
+
+/// Serves a page as an exporter does, whose values are others each time, until standard input ends.
+pub fn serve_page(arguments: &[String]) {
+    let series: usize = arguments[0].parse().expect("a number");
+    let scrapes = Arc::new(AtomicU64::new(0));
+    let runtime = runtime();
+    let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).expect("a free port");
+    println!("http://{}", listener.local_addr().expect("it is bound"));
+    let state = (scrapes.clone(), Arc::new(shapes::page_names(series)));
+    let router = Router::new().fallback(page).with_state(state);
+    runtime.spawn(async move { axum::serve(listener, router).await });
+    each_line(|| scrapes.load(Ordering::SeqCst).to_string());
+}
+
+async fn page(State((scrapes, names)): State<(Arc<AtomicU64>, Arc<Vec<String>>)>) -> Response {
+    let scrape = scrapes.fetch_add(1, Ordering::SeqCst);
+    let head =
+        "# HELP balena_device_online Whether the device is connected.\n# TYPE balena_device_online gauge\n";
+    let mut text = String::with_capacity(names.len() * 120);
+    text.push_str(head);
+    for (number, name) in (0_u64..).zip(&*names) {
+        text.push_str(name);
+        text.push_str(if (number + scrape) % 7 == 0 { " 0\n" } else { " 1\n" });
+    }
+    ([("content-type", "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 #[derive(Debug, Default)]

@@ -98,6 +98,19 @@ fn devices_with(count: usize, tick: u64, mut uuid: impl FnMut(usize) -> String) 
         .expect("no two devices are equal")
 }
 
+/// The same series as they stand on a page, without their values.
+pub fn page_names(count: usize) -> Vec<String> {
+    let mut random = fastrand::Rng::with_seed(1);
+    let name = |number: usize| {
+        let uuid = random.u128(..);
+        format!(
+            "balena_device_online{{fleet_name=\"lobby-{}\",device_name=\"device-{number}\",device_uuid=\"{uuid:032x}\"}}",
+            number / 50
+        )
+    };
+    (0..count).map(name).collect()
+}
+
 /// The labels of a series.
 pub fn labels<const N: usize>(pairs: [(&str, String); N]) -> Labels {
     let named =

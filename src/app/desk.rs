@@ -222,5 +222,5 @@ impl Desk {
 
 /// Whether a record's bytes hold the samples that it should.
 fn is_whole(record: &Record) -> bool {
-    record::decode(&record.bytes).is_ok_and(|decoded| decoded.series.len() == record.samples)
+    record::decode(record.bytes()).is_ok_and(|decoded| decoded.series.len() == record.samples)
 }

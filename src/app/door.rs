@@ -1,36 +1,36 @@
-//! The queue's door: what a source said becomes records, or is kept out.
+//! The queue's door: what sources said becomes records, or is kept out.
 //!
-//! In goes a batch and `now`; out comes an entry for the queue: records with rising timestamps, and the stale
+//! In go batches and `now`; out comes an entry for the queue: records with rising timestamps, and the stale
 //! markers of what has ended. After a restart it goes on from what the queue has kept. Never: I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::encode::record::{self, Cutter, Identity};
+use super::line::{Line, Share};
+use crate::encode::record::{self, Cut, Cutter, Identity, LeftOut, Told};
 use crate::queue::{self, Record};
 use crate::sample::{
-    Batch, ClockTrust, LabelName, Labels, METRIC_NAME, MetricName, Millis, Role, Scope, SeriesId, Source,
-    Value,
+    Batch, ClockTrust, Ended, LabelName, Labels, METRIC_NAME, MetricName, Millis, Role, Scope, SeriesId,
+    Source, Text, Value,
 };
 
 /// A clock that is further behind than this is not believed.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
-
 /// What the door lets in.
 #[derive(Debug, PartialEq)]
 pub(super) enum Entry {
-    /// These records.
-    Queued(queue::Entry),
+    /// These records, without those samples.
+    Queued(queue::Entry, LeftOut),
     /// Nothing: our clock is off by this many seconds (negative: behind what was committed).
     ClockSkewed(f64),
     /// Nothing: the API's clock and ours differ, as the collector has said.
     Distrusted,
 }
 
-/// What each source had, and when.
+/// What each line had, and when.
 #[derive(Debug, Default)]
 pub(super) struct Door {
-    sources: BTreeMap<Source, Known>,
+    lines: BTreeMap<Line, Known>,
     newest: Option<Millis>,
     distrusted: bool,
 }
@@ -39,6 +39,8 @@ pub(super) struct Door {
 struct Known {
     cutter: Cutter,
     last: Option<Millis>,
+    /// Targets that have said something.
+    sources: BTreeSet<Source>,
 }
 
 impl Door {
@@ -50,92 +52,191 @@ impl Door {
         identity: &Identity,
         max_samples: usize,
     ) -> Entry {
-        match batch.source() {
-            Source::Own if self.distrusted => return Entry::Distrusted,
-            Source::Own | Source::Target { .. } => {}
-            Source::Account(_) => self.distrusted = batch.clock() == ClockTrust::Skewed,
+        if let Source::Account(_) = batch.source() {
+            self.distrusted = batch.clock() == ClockTrust::Skewed;
         }
-        if self.distrusted {
-            return Entry::Distrusted;
-        }
-        if let Some(newest) = self.newest
-            && now + CLOCK_TOLERANCE < newest
-        {
-            return Entry::ClockSkewed(now.as_seconds() - newest.as_seconds());
-        }
-        let known = self.sources.entry(batch.source().clone()).or_default();
-        let earliest = known.last.map_or(batch.at(), |last| Millis(last.0 + 1));
-        let batch = batch.clone().at_time(batch.at().max(earliest));
-        known.last = Some(batch.at());
-        self.newest = self.newest.max(Some(batch.at()));
-        let records = known.cutter.cut(&batch, identity, max_samples);
         let scope = match batch.scope() {
             Scope::Whole => queue::Scope::Whole,
             Scope::StateOnly => queue::Scope::Part,
         };
-        let of = |r: record::Record| Record { bytes: r.bytes, samples: r.samples, oldest_ms: r.oldest_ms };
-        let records = records.into_iter().map(of).collect();
-        Entry::Queued(queue::Entry { source: key(batch.source()), scope, records })
+        let line = Line::of(batch.source());
+        self.cut(&line, &[batch], now, identity, max_samples).map_or_else(
+            |nothing| nothing,
+            |(records, left)| queued(line.key(Share::Most), scope, records, left),
+        )
     }
 
-    /// Goes on from the records in which a source last spoke, those for all of its series first.
-    pub(super) fn resume(&mut self, source: Source, records: &[Record], identity: &Identity) {
-        let known = self.sources.entry(source).or_default();
-        let mut ids = Vec::new();
-        for record in records {
-            // A record that cannot be read costs stale markers, nothing else.
-            let Ok(record) = record::decode(&record.bytes) else { continue };
-            let last = record.series.iter().map(|series| Millis(series.timestamp)).max();
-            known.last = known.last.max(last);
-            let alive = record.series.iter().filter(|series| series.value_bits != Value::STALE.bits());
-            ids.extend(alive.filter_map(|series| id(&record, series, identity)));
+    /// Turns what targets said at one tick into records that they share. Sources that are no more end with it by
+    /// batches without a series.
+    pub(super) fn enter_tick(
+        &mut self,
+        (line, share): (&Line, Share),
+        batches: &[Batch],
+        now: Millis,
+        identity: &Identity,
+        max_samples: usize,
+    ) -> Entry {
+        let batches: Vec<&Batch> = batches.iter().collect();
+        let cut = self.cut(line, &batches, now, identity, max_samples);
+        if let (Ok(_), Some(known)) = (&cut, self.lines.get_mut(line)) {
+            for batch in batches {
+                match batch.series_count() {
+                    0 => known.sources.remove(batch.source()),
+                    _ => known.sources.insert(batch.source().clone()),
+                };
+            }
         }
-        known.cutter = Cutter::of_ids(ids);
-        self.newest = self.newest.max(known.last);
+        let key = line.key(share);
+        cut.map_or_else(|nothing| nothing, |(records, left)| queued(key, queue::Scope::Whole, records, left))
+    }
+
+    /// What of a line has to end: the targets that are not among these, as batches without a series.
+    pub(super) fn ends(&self, line: &Line, stay: &BTreeSet<Source>, at: Millis) -> Vec<Batch> {
+        let known = self.lines.get(line).into_iter().flat_map(|known| &known.sources);
+        let gone = known.filter(|source| !stay.contains(source)).cloned();
+        gone.map(|source| Batch::of_distinct(source, at, Scope::Whole, Vec::new())).collect()
+    }
+
+    /// What ends with new jobs: in each line the targets that are not among those that stay in it. The flag says
+    /// whether nobody is asked in that line any more.
+    pub(super) fn closing(
+        &self,
+        stay: &BTreeMap<Line, BTreeSet<Source>>,
+        at: Millis,
+    ) -> Vec<(Line, Vec<Batch>, bool)> {
+        let ends = self.lines.keys().filter(|line| line.is_relay()).map(|line| {
+            let nobody = BTreeSet::new();
+            let mut ends = self.ends(line, stay.get(line).unwrap_or(&nobody), at);
+            let is_over = !stay.contains_key(line);
+            if is_over {
+                // Whoever said what the queue has kept of it from before a restart.
+                let unknown = Source::Target { job: "".into(), instance: "".into() };
+                ends.push(Batch::of_distinct(unknown, at, Scope::Whole, Vec::new()));
+            }
+            (line.clone(), ends, is_over)
+        });
+        ends.filter(|(_, ends, _)| !ends.is_empty()).collect()
+    }
+
+    /// A line of targets that has ended is known no more.
+    pub(super) fn close(&mut self, line: &Line) {
+        self.lines.remove(line);
+    }
+
+    fn cut(
+        &mut self,
+        line: &Line,
+        batches: &[&Batch],
+        now: Millis,
+        identity: &Identity,
+        max_samples: usize,
+    ) -> Result<(Vec<Record>, LeftOut), Entry> {
+        if self.distrusted {
+            return Err(Entry::Distrusted);
+        }
+        if let Some(newest) = self.newest
+            && now + CLOCK_TOLERANCE < newest
+        {
+            return Err(Entry::ClockSkewed(now.as_seconds() - newest.as_seconds()));
+        }
+        // What was said in another line may go on in a new one.
+        let newest = self.newest;
+        let known = self.lines.entry(line.clone()).or_default();
+        let earliest = known.last.or(newest.filter(|_| line.is_relay())).map(|last| Millis(last.0 + 1));
+        let said = batches.iter().map(|batch| batch.at()).max();
+        let at = said.max(earliest).unwrap_or(now);
+        known.last = Some(at);
+        self.newest = self.newest.max(Some(at));
+        let Cut { records, left_out } = known.cutter.cut_all(at, batches, identity, max_samples);
+        Ok((records.into_iter().map(kept).collect(), left_out))
+    }
+
+    /// Every series that is said now, as it would end, and when: what a line says next comes later.
+    pub(super) fn alive(&mut self, now: Millis) -> (Millis, Vec<Ended>) {
+        let last = self.lines.values().filter_map(|known| known.last).max();
+        let earliest = last.map(|last| Millis(last.0 + 1));
+        // A clock that is not believed must put nothing into the future.
+        let at =
+            if self.distrusted { earliest.unwrap_or(now) } else { earliest.max(Some(now)).unwrap_or(now) };
+        let mut alive = Vec::new();
+        for known in self.lines.values_mut() {
+            known.last = Some(at);
+            alive.extend(known.cutter.alive());
+        }
+        (at, alive)
+    }
+
+    /// Goes on from the records in which the queue's sources last spoke, for each those for all of its series
+    /// first. What is of another version of this program counts for nothing.
+    pub(super) fn resume(
+        &mut self,
+        last_said: impl IntoIterator<Item = (String, Vec<Record>)>,
+        identity: &Identity,
+    ) {
+        let mut told: BTreeMap<Line, Vec<Told>> = BTreeMap::new();
+        for (key, records) in last_said {
+            let Some(line) = Line::of_key(&key) else { continue };
+            let told = told.entry(line.clone()).or_default();
+            let known = self.lines.entry(line.clone()).or_default();
+            for record in records {
+                // A record that cannot be read costs stale markers, nothing else.
+                let Ok(record) = record::decode(record.bytes()) else { continue };
+                let last = record.series.iter().map(|series| Millis(series.timestamp)).max();
+                known.last = known.last.max(last);
+                let alive = record.series.iter().filter(|series| series.value_bits != Value::STALE.bits());
+                told.extend(alive.filter_map(|series| id(&record, series, identity, &line)));
+            }
+            self.newest = self.newest.max(known.last);
+        }
+        for (line, told) in told {
+            if let Some(known) = self.lines.get_mut(&line) {
+                known.cutter = Cutter::of_told(told);
+            }
+        }
     }
 }
 
-/// A source in the queue.
-pub(super) fn key(source: &Source) -> String {
-    match source {
-        Source::Own => "own".to_owned(),
-        Source::Account(name) => format!("account/{name}"),
-        Source::Target { .. } => "relay".to_owned(),
-    }
+fn queued(source: String, scope: queue::Scope, records: Vec<Record>, left_out: LeftOut) -> Entry {
+    Entry::Queued(queue::Entry { source, scope, records }, left_out)
 }
 
-/// Back again; nothing for the source of another version of this program.
-pub(super) fn source(key: &str) -> Option<Source> {
-    match key.strip_prefix("account/") {
-        Some(name) => Some(Source::Account(name.into())),
-        None => (key == "own").then_some(Source::Own),
-    }
+/// A record as the queue keeps it: layouts once.
+pub(super) fn kept(record: record::Record) -> Record {
+    let record::Record { pieces: record::Pieces { own, layout }, samples, oldest_ms } = record;
+    let shared = layout.map(|gap| queue::Shared { at: gap.at, bytes: gap.bytes });
+    Record { own, shared, samples, oldest_ms }
 }
 
 /// A series of a record as batches name it: without the labels that `identity` adds. One that was said under
 /// another identity keeps them, so that its stale marker goes to where it was.
-fn id(record: &record::Decoded, series: &record::Sample, identity: &Identity) -> Option<(SeriesId, Role)> {
+fn id(record: &record::Decoded, series: &record::Sample, identity: &Identity, line: &Line) -> Option<Told> {
     let text = |reference: &u32| record.symbols.get(*reference as usize).map(String::as_str);
-    let mut name = None;
-    let mut labels = Vec::new();
+    let (mut name, mut labels): (Option<Text>, Vec<(&str, &str)>) = (None, Vec::new());
     for pair in series.label_refs.chunks_exact(2) {
         let (label, value) = (text(&pair[0])?, text(&pair[1])?);
         if label == METRIC_NAME {
-            name = MetricName::new(value).ok();
+            name = Some(value.into());
         } else {
             labels.push((label, value));
         }
     }
+    let own = (series.timestamp != record.timestamp).then_some(Millis(series.timestamp));
+    let role = if line.is_foreign() { Role::Relayed } else { ours(&mut labels, identity) };
+    let pair = |(label, value): (&str, &str)| Some((LabelName::relayed(&label.into()).ok()?, value.into()));
+    let pairs: Option<Vec<_>> = labels.into_iter().map(pair).collect();
+    let id = SeriesId { name: MetricName::relayed(&name?).ok()?, labels: Labels::new(pairs?).ok()? };
+    Some((id, role, own))
+}
+
+/// Whose statement a series of ours is; the labels of this identity are taken out.
+fn ours(labels: &mut Vec<(&str, &str)>, identity: &Identity) -> Role {
     let value = |wanted: &str| labels.iter().find(|(label, _)| *label == wanted).map(|(_, value)| *value);
     let (job, instance) = (value("job"), value("instance"));
     let role = if instance.is_some() { Role::State } else { Role::Fleet };
-    let ours = job == Some(&*identity.job) && instance.is_none_or(|instance| instance == &*identity.instance);
-    if ours {
+    if job == Some(&*identity.job) && instance.is_none_or(|instance| instance == &*identity.instance) {
         labels.retain(|(label, _)| !matches!(*label, "job" | "instance"));
     }
-    let pairs: Option<Vec<_>> =
-        labels.into_iter().map(|(label, value)| Some((LabelName::new(label).ok()?, value.into()))).collect();
-    Some((SeriesId { name: name?, labels: Labels::new(pairs?).ok()? }, role))
+    role
 }
 
 #[cfg(test)]
@@ -168,10 +269,10 @@ mod tests {
 
     /// Each sample as (fleet, time, whether it is a stale marker).
     fn samples(entry: Entry) -> Vec<(String, i64, bool)> {
-        let Entry::Queued(entry) = entry else { panic!("{entry:?}") };
+        let Entry::Queued(entry, _) = entry else { panic!("{entry:?}") };
         let mut all = Vec::new();
         for record in entry.records {
-            let record = record::decode(&record.bytes).unwrap();
+            let record = record::decode(record.bytes()).unwrap();
             let text = |reference: u32| record.symbols[reference as usize].clone();
             for series in &record.series {
                 let pairs = series.label_refs.chunks(2).map(|pair| (text(pair[0]), text(pair[1])));
@@ -225,11 +326,11 @@ mod tests {
         assert_eq!(door.enter(&own, Millis(1_000), &me, 10), Entry::Distrusted);
         door.enter(&batch(2_000, &["a"]), Millis(2_000), &me, 10);
         let nothing = queue::Entry { source: "own".into(), scope: queue::Scope::Whole, records: Vec::new() };
-        assert_eq!(door.enter(&own, Millis(2_000), &me, 10), Entry::Queued(nothing));
+        assert_eq!(door.enter(&own, Millis(2_000), &me, 10), Entry::Queued(nothing, LeftOut::default()));
     }
 
     fn queued(entry: Entry) -> Vec<Record> {
-        let Entry::Queued(entry) = entry else { panic!("{entry:?}") };
+        let Entry::Queued(entry, _) = entry else { panic!("{entry:?}") };
         entry.records
     }
 
@@ -239,7 +340,7 @@ mod tests {
         let mut door = Door::default();
         let whole = queued(door.enter(&batch(5_000, &["a", "b"]), Millis(5_000), &me, 1));
         let mut next = Door::default();
-        next.resume(Source::Account("a".into()), &whole, &me);
+        next.resume([("account/a".to_owned(), whole)], &me);
         let entered = samples(next.enter(&batch(4_000, &["b"]), Millis(4_000), &me, 10));
         assert_eq!(entered, [("a".into(), 5_001, true), ("b".into(), 5_001, false)]);
         let set_back = next.enter(&batch(1_000, &["b"]), Millis(1_000 - 300_000), &me, 10);
@@ -252,9 +353,9 @@ mod tests {
         let (old, new) = (Identity { job: "old".into(), instance: "x".into() }, identity("x"));
         let said = queued(door.enter(&batch(1_000, &["a"]), Millis(1_000), &old, 10));
         let mut next = Door::default();
-        next.resume(Source::Account("a".into()), &said, &new);
+        next.resume([("account/a".to_owned(), said)], &new);
         let records = queued(next.enter(&batch(2_000, &["a"]), Millis(2_000), &new, 10));
-        let record = record::decode(&records[0].bytes).unwrap();
+        let record = record::decode(records[0].bytes()).unwrap();
         let mut jobs: Vec<(&str, bool)> = Vec::new();
         for series in &record.series {
             let text = |reference: u32| record.symbols[reference as usize].as_str();

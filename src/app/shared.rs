@@ -1,15 +1,14 @@
 //! What outlives a reload: the latest batches, the queue and its door, the telemetry.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tracing::{error, warn};
+use tracing::error;
 
 use super::desk::Desk;
-use super::door::{self, Door, Entry};
+use super::door::Door;
 use super::store::{self, WithoutFolder};
 use super::{AppError, latest};
 use crate::clock::Clock;
@@ -17,6 +16,7 @@ use crate::collect::{CollectError, CycleReport};
 use crate::config::{self, Config};
 use crate::encode::record::Identity;
 use crate::queue::{Queue, Record, Start};
+use crate::relay::Jobs;
 use crate::sample::{Batch, ClockTrust, Latest, Millis, Scope, Source, Text};
 use crate::sink::pushgateway::{self, Pusher};
 use crate::sink::worker::{self, Worker};
@@ -37,8 +37,8 @@ pub(super) struct Shared {
     holder: String,
     /// What page and gateways show.
     pub(super) latest: watch::Sender<Latest>,
-    door: Mutex<Door>,
-    current: Mutex<Current>,
+    pub(super) door: Mutex<Door>,
+    pub(super) current: Mutex<Current>,
     progress: Mutex<BTreeMap<Text, Progress>>,
 }
 
@@ -53,13 +53,13 @@ pub(super) struct Progress {
 
 /// What the running configuration says about records and sinks.
 #[derive(Clone, Debug)]
-struct Current {
-    identity: Identity,
+pub(super) struct Current {
+    pub(super) identity: Identity,
     /// One of several with the same series, of which a receiver takes those of one.
     is_replica: bool,
-    max_samples: usize,
-    endpoints: Vec<SinkName>,
-    gateways: Vec<SinkName>,
+    pub(super) max_samples: usize,
+    pub(super) endpoints: Vec<SinkName>,
+    pub(super) gateways: Vec<SinkName>,
 }
 
 impl Current {
@@ -100,12 +100,9 @@ impl Shared {
         let Some(queue) = store::open(config, without, &self.holder).await? else { return Ok(()) };
         let identity = Current::of(config).identity;
         // A store that was opened a moment ago and does not answer now costs stale markers.
-        for (source, records) in queue.last_said().await.unwrap_or_default() {
-            if let Some(source) = door::source(&source) {
-                let records: Vec<Record> = records.into_iter().flatten().collect();
-                lock(&self.door).resume(source, &records, &identity);
-            }
-        }
+        let last_said = queue.last_said().await.unwrap_or_default().into_iter();
+        let whole = |records: Vec<Option<Record>>| records.into_iter().flatten().collect();
+        lock(&self.door).resume(last_said.map(|(line, records)| (line, whole(records))), &identity);
         *lock(&self.queue) = Some(queue);
         Ok(())
     }
@@ -197,11 +194,13 @@ impl Shared {
     /// Lets records be made as `config` says, from here on; its endpoints get their cursors. What the new
     /// configuration no longer says is withdrawn: accounts, sinks, and series under an older `job` or
     /// `instance`.
-    pub(super) async fn configure(&self, config: &Config) {
+    pub(super) async fn configure(&self, config: &Config, jobs: &Jobs) {
         let new = Current::of(config);
         let old = lock(&self.current).clone();
         if old.identity != new.identity {
-            let known: Vec<Source> = self.latest.borrow().keys().cloned().collect();
+            // What is relayed carries labels of its own.
+            let is_ours = |source: &&Source| !matches!(source, Source::Target { .. });
+            let known: Vec<Source> = self.latest.borrow().keys().filter(is_ours).cloned().collect();
             for batch in known.into_iter().filter_map(|source| self.nothing(source)) {
                 self.enqueue(&batch).await;
             }
@@ -210,6 +209,7 @@ impl Shared {
         for batch in gone.into_iter().filter_map(|source| self.nothing(source)) {
             self.take(batch).await;
         }
+        self.configure_relay(jobs).await;
         for sink in old.endpoints.iter().filter(|sink| !new.endpoints.contains(sink)) {
             self.telemetry.sink_removed(sink);
         }
@@ -227,6 +227,9 @@ impl Shared {
             };
             // A store that is closed registers it when it opens.
             queue.register_at(&endpoint.name, start).await.unwrap_or_default();
+        }
+        if let Some(queue) = &queue {
+            self.turn(config, queue).await;
         }
         *lock(&self.current) = new;
     }
@@ -313,40 +316,6 @@ impl Shared {
         own.inspect_err(|error| error!(%error, "the program's own metrics contradict each other")).ok()
     }
 
-    async fn enqueue(&self, batch: &Batch) {
-        let current = lock(&self.current).clone();
-        let Some(queue) = self.queue().filter(|_| !current.endpoints.is_empty()) else { return };
-        let now = self.clock.now();
-        let entry = lock(&self.door).enter(batch, now, &current.identity, current.max_samples);
-        match entry {
-            Entry::Queued(entry) => {
-                let source = entry.source.clone();
-                let samples = entry.records.iter().map(|record| record.samples).sum();
-                let oldest_ms = entry.records.iter().map(|record| record.oldest_ms).min();
-                self.telemetry.committing(&source, samples, oldest_ms);
-                let appended = queue.append(entry).await;
-                if appended.trouble.is_none() {
-                    self.telemetry.committed(&source, samples, oldest_ms);
-                }
-                self.telemetry
-                    .queue_trouble(appended.trouble.as_ref().map(|trouble| trouble as &dyn Display));
-                for lost in appended.dropped {
-                    if let Some(sink) = current.endpoints.iter().find(|sink| *sink.name == *lost.endpoint) {
-                        self.telemetry.dropped(sink, lost.samples, lost.bound.as_str(), &lost.bound);
-                    }
-                }
-            }
-            Entry::ClockSkewed(seconds) => self.telemetry.clock_distrusted(seconds),
-            Entry::Distrusted => {}
-        }
-        for sink in &current.endpoints {
-            worker::show_backlog(&queue, sink, &self.telemetry);
-        }
-        for note in queue.take_notes().await {
-            warn!("the queue's {note}");
-        }
-    }
-
     /// Deletes our groups at the gateways that are set so, as far as `grace` lasts.
     pub(super) async fn delete_on_exit(self: &Arc<Self>, config: &Config, grace: Duration) {
         let leaving: Vec<_> = config.gateways.iter().filter(|g| g.delete_on_exit).cloned().collect();
@@ -370,6 +339,6 @@ fn has(config: &Config, source: &Source) -> bool {
     }
 }
 
-fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -88,7 +88,7 @@ pub(super) async fn inspect(
 
 /// What this process says of itself to others who find the store in use.
 pub(super) fn holder(since: Millis) -> String {
-    let host = gethostname::gethostname().to_string_lossy().into_owned();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("pid {} on {host} since {}", process::id(), exact(since))
 }
 

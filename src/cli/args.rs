@@ -83,38 +83,32 @@ pub struct Settings {
     /// Check the configuration and exit
     #[arg(long = "config.check", global = true)]
     pub config_check: bool,
-    /// Where the page listens: `:8000`, `host:port` or `off`
+    /// Where the page listens: `:port`, `host:port` or `off` [default: :8000]
     #[arg(long = "web.listen-address", value_name = "ADDRESS", global = true)]
     pub listen_address: Option<String>,
     /// The file that says how the page is protected: TLS, users (as the exporters have it)
     #[arg(long = "web.config.file", value_name = "FILE", global = true)]
     pub web_config_file: Option<String>,
-    /// The path of the metrics
+    /// The path of the metrics [default: /metrics]
     #[arg(long = "web.telemetry-path", value_name = "PATH", global = true)]
     pub telemetry_path: Option<String>,
     /// Let `POST /-/reload` read the configuration again
     #[arg(long = "web.enable-lifecycle", global = true)]
     pub enable_lifecycle: bool,
-    /// The least level that is logged: trace, debug, info, warn, error
+    /// The least level that is logged: trace, debug, info, warn, error [default: info]
     #[arg(long = "log.level", value_name = "LEVEL", global = true)]
     pub log_level: Option<String>,
-    /// The log's form: logfmt or json
+    /// The log's form: logfmt or json [default: logfmt]
     #[arg(long = "log.format", value_name = "FORMAT", global = true)]
     pub log_format: Option<String>,
-    /// How long `once` may collect and deliver, such as 50s
+    /// How long `once` may collect and deliver [default: 50s]
     #[arg(long = "once.deadline", value_name = "DURATION", global = true)]
     pub once_deadline: Option<String>,
-    /// How long the end of `run` waits for requests in flight, such as 10s
+    /// How long the end of `run` waits for requests in flight [default: 10s]
     #[arg(long = "shutdown.grace", value_name = "DURATION", global = true)]
     pub shutdown_grace: Option<String>,
-    /// When output has colours: auto is on a terminal, unless NO_COLOR is set
-    #[arg(
-        long = "color",
-        value_name = "WHEN",
-        default_value = "auto",
-        hide_default_value = true,
-        global = true
-    )]
+    /// When output has colours: auto is on a terminal, unless NO_COLOR is set or TERM is dumb
+    #[arg(long = "color", value_name = "WHEN", default_value = "auto", global = true)]
     pub color: Colour,
 }
 
@@ -147,9 +141,13 @@ pub enum Command {
     /// Collect once, deliver, exit: for CronJobs
     #[command(
         after_help = "What is not delivered when --once.deadline has passed stays in the queue for the next `once`. Run it at \
-        least every four minutes: Prometheus looks back five."
+        least every four minutes: Prometheus looks back five.
+
+Examples:
+  fleetpush once --from backup.prom                      a page that a script has written
+  ./measure.sh | fleetpush once --from - --job measure   the same through a pipe"
     )]
-    Once,
+    Once(OnceOptions),
     /// Try the token, the API, the queue's folder and every sink; nothing is stored anywhere
     #[command(after_help = "Each line says what was tried and how it went; a FAIL says what to do next.")]
     Check,
@@ -190,8 +188,26 @@ pub enum Command {
 impl Command {
     /// Whether the command asks the balena API.
     pub fn needs_token(&self) -> bool {
-        matches!(self, Command::Run | Command::Once | Command::Check | Command::Fleets)
+        match self {
+            Command::Once(options) => options.from.is_none(),
+            Command::Run | Command::Check | Command::Fleets => true,
+            _ => false,
+        }
     }
+}
+
+/// What `once` delivers instead of what it would collect.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub struct OnceOptions {
+    /// Deliver this page (text 0.0.4, or OpenMetrics with its `# EOF`) and collect nothing; `-` is standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub from: Option<PathBuf>,
+    /// The label `job` of the page's series that have none [default: the file's name without its end]
+    #[arg(long, value_name = "NAME", requires = "from")]
+    pub job: Option<String>,
+    /// The label `instance` of the page's series that have none [default: the configured instance]
+    #[arg(long, value_name = "NAME", requires = "from")]
+    pub instance: Option<String>,
 }
 
 /// Work on the Pushgateways.
@@ -291,6 +307,9 @@ pub struct InitOptions {
     /// The label `instance` of what is pushed, such as the site's name
     #[arg(long, value_name = "NAME")]
     pub instance: Option<String>,
+    /// The folder of the queue before remote write, or `memory`
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::FilePath)]
+    pub queue_dir: Option<PathBuf>,
     /// The file to write; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "fleetpush.yml", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,

@@ -1,18 +1,23 @@
 //! The commands: each prints its answer and ends with an exit code.
 
+use std::io::Read as _;
 use std::net::SocketAddr;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::args::OnceOptions;
 use super::progress::Progress;
 use super::say::{Look, answer, complain, fail};
 use super::{Exit, chain};
-use crate::app::{self, AppError, Control, Part, Reread, Room};
+use crate::app::{self, AppError, Control, Given, Part, Reread, Room, Size};
 use crate::config::Config;
 use crate::telemetry::Telemetry;
 use crate::telemetry::words::{self, span};
+
+/// So many bytes a page that is given may have.
+const LARGEST_PAGE: u64 = 512 << 20;
 
 /// Runs as a service.
 pub(super) async fn run(config: Config, reread: &mut Reread) -> Exit {
@@ -45,12 +50,13 @@ fn cannot_run(error: AppError) -> Exit {
         AppError::QueueFolder(_)
         | AppError::Settings { .. }
         | AppError::Gateway { .. }
+        | AppError::Job(_)
         | AppError::Guard(_) => fail(Exit::Usage, chain(error)),
     }
 }
 
 /// Collects once and delivers.
-pub(super) async fn once(config: Config, look: Look) -> Exit {
+pub(super) async fn once(config: Config, options: &OnceOptions, look: Look) -> Exit {
     // A CronJob that delivers nothing must not look as if it did.
     if config.gateways.is_empty() && config.endpoints.is_empty() {
         return fail(
@@ -59,13 +65,18 @@ pub(super) async fn once(config: Config, look: Look) -> Exit {
              `remote_write:` in the file (`fleetpush fleets` counts without delivering)",
         );
     }
+    let given = match given(&config, options).transpose() {
+        Ok(given) => given,
+        Err(error) => return fail(Exit::Usage, error),
+    };
     let control = Control::new();
     if let Err(error) = app::signals(&control) {
         return fail(Exit::Failed, format_args!("signals cannot be handled: {error}"));
     }
+    let is_given = given.is_some();
     let telemetry = Telemetry::new();
     let progress = Progress::of_once(look, telemetry.status());
-    let ended = app::once(&config, telemetry, &control).await;
+    let ended = app::once(&config, given, telemetry, &control).await;
     progress.end().await;
     match ended {
         Err(error) => cannot_run(error),
@@ -76,9 +87,38 @@ pub(super) async fn once(config: Config, look: Look) -> Exit {
                 (true, false) => Exit::Sink,
                 (true, true) => Exit::Delivered,
             };
-            if outcome.collected { answer(size(outcome.fleets, outcome.series), exit) } else { exit }
+            match outcome.collected {
+                true if is_given => answer(format_args!("{} series of the page", outcome.size.series), exit),
+                true => answer(outcome.size, exit),
+                false => exit,
+            }
         }
     }
+}
+
+/// The page that was given, read whole; the error says what cannot be read and why.
+fn given(config: &Config, options: &OnceOptions) -> Option<Result<Given, String>> {
+    let path = options.from.as_ref()?;
+    let (from, read, job) = if path.as_os_str() == "-" {
+        ("standard input".to_owned(), read_page(std::io::stdin()), "stdin".to_owned())
+    } else {
+        (path.display().to_string(), std::fs::File::open(path).and_then(read_page), Given::job_of(path))
+    };
+    let job = options.job.clone().unwrap_or(job);
+    let instance = options.instance.clone().unwrap_or_else(|| config.instance.to_string());
+    Some(match read {
+        Ok(bytes) => Ok(Given { from, bytes, job, instance }),
+        Err(error) => Err(format!("{from} cannot be read: {error}")),
+    })
+}
+
+fn read_page(from: impl std::io::Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(LARGEST_PAGE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_PAGE {
+        return Err(std::io::Error::other(format!("it is longer than {}", words::size(LARGEST_PAGE))));
+    }
+    Ok(bytes)
 }
 
 /// Tries everything without storing anything.
@@ -89,7 +129,7 @@ pub(super) async fn check(config: &Config, look: Look) -> Exit {
         format!("{mark}  {}: {}", one_line(&finding.what), one_line(&finding.text))
     };
     let mut lines: Vec<String> = report.findings.iter().map(line).collect();
-    lines.extend(report.size.map(|(fleets, series)| size(fleets, series)));
+    lines.extend(report.size.filter(|size| *size != Size::default()).map(|size| size.to_string()));
     lines.extend(report.room.map(room));
     let failed = |part| report.findings.iter().any(|finding| !finding.good && finding.part == part);
     let exit = match () {
@@ -103,22 +143,25 @@ pub(super) async fn check(config: &Config, look: Look) -> Exit {
 
 /// For how long the queue has room, in words.
 fn room(room: Room) -> String {
-    let Room { cycle, every, max_size, lasts, max_age } = room;
-    let (lasts_seconds, max_age_seconds) = (lasts.as_secs(), max_age.as_secs());
-    let first = if lasts < max_age {
-        format!(
-            "; then the oldest goes, before max_age ({}): raise queue.max_size to keep more",
-            span(max_age_seconds)
-        )
-    } else {
-        format!("; max_age ({}) comes first", span(max_age_seconds))
+    let Room { cycle, every, max_size, on_disk, lasts, max_age } = room;
+    let (what, room) = match on_disk {
+        Some(room) => ("the room on its disk", room),
+        None => ("max_size", max_size),
+    };
+    let max_age_is = span(max_age.as_secs());
+    let then = match on_disk {
+        _ if lasts >= max_age => format!("max_age ({max_age_is}) comes first"),
+        Some(_) => "then what comes waits in memory, and is lost where that is full too".to_owned(),
+        None => {
+            format!("then the oldest goes, before max_age ({max_age_is}): raise queue.max_size to keep more")
+        }
     };
     format!(
-        "while a receiver is away the queue takes {} every {}: max_size ({}) lasts {}{first}",
+        "while a receiver is away the queue takes {} every {}: {what} ({}) lasts {}; {then}",
         words::size(cycle),
         span(every.as_secs().max(1)),
-        words::size(max_size),
-        span(lasts_seconds)
+        words::size(room),
+        span(lasts.as_secs())
     )
 }
 
@@ -170,7 +213,7 @@ pub(super) async fn fleets(config: &Config, look: Look) -> Exit {
     if let Some(head) = lines.first_mut() {
         *head = look.strong(head);
     }
-    lines.push(size(fleets.len(), series));
+    lines.push(Size { fleets: Some(fleets.len()), series, ..Size::default() }.to_string());
     answer(lines.join("\n"), Exit::Delivered)
 }
 
@@ -202,10 +245,6 @@ pub(super) fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Stri
         "cannot listen on {address}: {error}; choose another address with FLEETPUSH_LISTEN_ADDRESS or \
          --web.listen-address, or serve no page with `off`"
     )
-}
-
-fn size(fleets: usize, series: usize) -> String {
-    format!("{fleets} fleets, {series} series a cycle")
 }
 
 /// Foreign text for a terminal: control characters would move its cursor, others turn or hide what follows.

@@ -29,6 +29,8 @@ struct Answers {
     balena_url: Option<String>,
     interval: Option<String>,
     instance: Option<String>,
+    /// The queue's folder, or `memory`; none: the default.
+    queue_dir: Option<PathBuf>,
 }
 
 /// Writes the file.
@@ -73,6 +75,7 @@ fn answers(options: &InitOptions) -> Result<Answers, String> {
         (asked.token_file.is_some(), "--token-file", target != Target::Page),
         (asked.ca_file.is_some(), "--ca-file", target != Target::Page),
         (asked.tenant.is_some(), "--tenant", target.tenant_header().is_some()),
+        (asked.queue_dir.is_some(), "--queue-dir", target.has_queue()),
     ] {
         if given && !taken {
             return Err(foreign(flag));
@@ -97,6 +100,7 @@ fn answers(options: &InitOptions) -> Result<Answers, String> {
         balena_url: asked.balena_url,
         interval: asked.interval,
         instance: asked.instance,
+        queue_dir: asked.queue_dir.map(|path| place::queue(&path)),
     })
 }
 

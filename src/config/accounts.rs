@@ -5,8 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::ConfigError;
-use super::block::{Placed, Typed};
-use super::file::AccountBlock;
+use super::block::{Placed, Typed, blocks};
 use super::resolve::{Resolver, one_secret, wrong};
 use super::types::{Account, Auth, HttpSettings, TlsSettings};
 use super::value::{Place, Setting};
@@ -16,6 +15,46 @@ const DEFAULT_API: &str = "https://api.balena-cloud.com";
 /// The API's own statement time-out is 60 s.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const BODY: u64 = 512 << 20;
+
+blocks! {
+    /// A variable of balena's wins over its key.
+    AccountBlock {
+        /// The account's name in logs and in the program's own metrics.
+        name: Typed as "text" = "`balena`",
+        /// The base of the API; set it for openBalena. Plain `http://` is taken only to this machine itself.
+        url: Typed as "URL" = "`https://api.balena-cloud.com`",
+        /// The API's version.
+        api_version: Typed as "`v7`" = "`v7`",
+        /// The API key, of a user that can see the fleets; a device's or a fleet's own key is not enough. Better in a file.
+        token: Typed as "secret",
+        /// The file that holds the API key.
+        token_file: Typed as "path",
+        /// Further certificates (PEM) that are trusted for the API: an openBalena server with a private authority.
+        ca_file: Typed as "path" = "the system's",
+        /// The HTTP proxy that the API is reached through. May hold credentials.
+        proxy_url: Typed as "URL" = "as `HTTPS_PROXY` and the like say",
+        /// Lets plain `http://` lead to another machine: everyone on the way sees the API key.
+        allow_http: Typed as "boolean" = "`false`",
+        /// How often this account is asked, where that is not `interval`. `CRAWL_INTERVAL` wins over it.
+        interval: Typed as "duration or seconds" = "as `interval`",
+        /// How long one request may take. The API ends its own queries after 60 s.
+        timeout: Typed as "duration" = "`60s`",
+        /// The largest answer that is read, after decompression. Raise it where a collect fails because the answer is
+        /// larger.
+        max_body_size: Typed as "size" = "`512MiB`",
+        /// How devices are counted.
+        mode: Typed as "`rows`" = "`rows`",
+        /// Which fleets are counted.
+        fleets: FleetsBlock,
+    }
+    /// Which fleets are counted, by their slugs.
+    FleetsBlock {
+        /// Slugs that are counted, such as `acme/*`.
+        include: Vec<Typed> as "list of patterns" = "all",
+        /// Slugs that are not counted, also where `include` has them.
+        exclude: Vec<Typed> as "list of patterns",
+    }
+}
 
 impl Resolver<'_> {
     pub(super) fn accounts(

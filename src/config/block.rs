@@ -3,6 +3,7 @@
 
 use super::ConfigError;
 use super::foreign::{self, Foreign};
+use super::reference::Section;
 use super::value::{Place, Setting, nearest};
 use super::yaml::{At, Node, Value};
 
@@ -39,7 +40,7 @@ impl Reader<'_> {
             Value::Map(_) => "a map",
         };
         let wanted = match wanted {
-            Wanted::Single | Wanted::Anything => "a single value",
+            Wanted::Single => "a single value",
             Wanted::List => "a list (lines that begin with `- `)",
             Wanted::Map => "a map (lines like `key: value`)",
         };
@@ -53,16 +54,15 @@ pub(super) enum Wanted {
     Single,
     List,
     Map,
-    Anything,
 }
 
 impl Wanted {
     fn fits(self, value: &Value) -> bool {
         match value {
             Value::Empty => true,
-            Value::Text(_) => matches!(self, Wanted::Single | Wanted::Anything),
-            Value::List(_) => matches!(self, Wanted::List | Wanted::Anything),
-            Value::Map(_) => matches!(self, Wanted::Map | Wanted::Anything),
+            Value::Text(_) => self == Wanted::Single,
+            Value::List(_) => self == Wanted::List,
+            Value::Map(_) => self == Wanted::Map,
         }
     }
 }
@@ -72,6 +72,9 @@ pub(super) trait Read: Sized {
     /// What must stand there.
     const WANTED: Wanted;
 
+    /// The keys that may stand there, where it is a block or a list of them.
+    const INSIDE: Option<&'static Section> = None;
+
     /// Reads the value that stands at `key`, which is written with dots.
     fn read(node: Node, key: &str, reader: &mut Reader<'_>) -> Result<Self, ConfigError>;
 }
@@ -80,6 +83,9 @@ pub(super) trait Read: Sized {
 pub(super) trait Block: Default {
     /// Its keys.
     const KEYS: &'static [&'static str];
+
+    /// What is said of it and of its keys.
+    const SECTION: &'static Section;
 
     /// Takes the value of one of [`Self::KEYS`].
     fn set(&mut self, name: &str, node: Node, key: &str, reader: &mut Reader<'_>) -> Result<(), ConfigError>;
@@ -117,14 +123,44 @@ pub(super) fn block<T: Block>(node: Node, within: &str, reader: &mut Reader<'_>)
     Ok(block)
 }
 
-/// Declares blocks: a struct each, with a field for each key.
+/// Declares blocks: a struct each, with a field for each key. What stands beside a key is the reference that
+/// `make docs` writes: what it is and when to change it as its doc comment, behind `as` what it takes, behind `=` what
+/// holds without it (in backticks where it could be typed so).
+///
+/// ```text
+/// /// How long one request may take.
+/// timeout: Typed as "duration" = "`60s`",
+/// ```
 macro_rules! blocks {
-    ($($block:ident { $($field:ident $(= $name:literal)?: $kind:ty,)* })*) => { $(
+    ($(
+        $(#[doc = $about:literal])*
+        $block:ident { $(
+            $(#[doc = $meaning:literal])*
+            $field:ident $(= $name:literal)?: $kind:ty $(as $takes:literal)? $(= $default:literal)?,
+        )* }
+    )*) => { $(
+        $(#[doc = $about])*
         #[derive(Debug, Default)]
-        pub(super) struct $block { $(pub(super) $field: $kind,)* }
+        pub(super) struct $block { $($(#[doc = $meaning])* pub(super) $field: $kind,)* }
 
         impl $crate::config::block::Block for $block {
             const KEYS: &'static [&'static str] = &[$($crate::config::block::name!($field $($name)?)),*];
+
+            const SECTION: &'static $crate::config::reference::Section = &$crate::config::reference::Section {
+                name: stringify!($block),
+                about: concat!($($about),*),
+                keys: &[$($crate::config::reference::Key {
+                    name: $crate::config::block::name!($field $($name)?),
+                    takes: concat!($($takes)?),
+                    default: concat!($($default)?),
+                    meaning: concat!($($meaning),*),
+                    list: matches!(
+                        <$kind as $crate::config::block::Read>::WANTED,
+                        $crate::config::block::Wanted::List
+                    ),
+                    inside: <$kind as $crate::config::block::Read>::INSIDE,
+                }),*],
+            };
 
             fn set(
                 &mut self,
@@ -143,6 +179,8 @@ macro_rules! blocks {
 
         impl $crate::config::block::Read for $block {
             const WANTED: $crate::config::block::Wanted = $crate::config::block::Wanted::Map;
+            const INSIDE: Option<&'static $crate::config::reference::Section> =
+                Some(<$block as $crate::config::block::Block>::SECTION);
 
             fn read(
                 node: $crate::config::yaml::Node,
@@ -180,9 +218,22 @@ impl Read for Setting {
     }
 }
 
+/// A setting where nothing at all means the empty text, as with some of Prometheus' keys.
+#[derive(Debug, Default)]
+pub(super) struct Given(pub(super) Typed);
+
+impl Read for Given {
+    const WANTED: Wanted = Wanted::Single;
+
+    fn read(node: Node, key: &str, reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        Setting::read(node, key, reader).map(|setting| Given(Some(setting)))
+    }
+}
+
 /// Nothing at all is no setting.
 impl<T: Read> Read for Option<T> {
     const WANTED: Wanted = T::WANTED;
+    const INSIDE: Option<&'static Section> = T::INSIDE;
 
     fn read(node: Node, key: &str, reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
         match node.value {
@@ -194,6 +245,7 @@ impl<T: Read> Read for Option<T> {
 
 impl<T: Read> Read for Vec<T> {
     const WANTED: Wanted = Wanted::List;
+    const INSIDE: Option<&'static Section> = T::INSIDE;
 
     fn read(node: Node, key: &str, reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
         match node.value {
@@ -222,6 +274,7 @@ impl<T> Default for OneOrMany<T> {
 
 impl<T: Read> Read for OneOrMany<T> {
     const WANTED: Wanted = Wanted::Map;
+    const INSIDE: Option<&'static Section> = T::INSIDE;
 
     fn read(node: Node, key: &str, reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
         match node.value {
@@ -241,6 +294,7 @@ pub(super) struct Placed<T> {
 
 impl<T: Read> Read for Placed<T> {
     const WANTED: Wanted = T::WANTED;
+    const INSIDE: Option<&'static Section> = T::INSIDE;
 
     fn read(node: Node, key: &str, reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
         let place = reader.place(node.at, key);
@@ -269,14 +323,23 @@ impl Read for Pairs {
     }
 }
 
-/// Whatever stands there.
-#[derive(Debug)]
-pub(super) struct Anything;
+/// Names of the operator's own, each with a list of values.
+#[derive(Debug, Default)]
+pub(super) struct Lists(pub(super) Vec<(Setting, Vec<Typed>)>);
 
-impl Read for Anything {
-    const WANTED: Wanted = Wanted::Anything;
+impl Read for Lists {
+    const WANTED: Wanted = Wanted::Map;
 
-    fn read(_: Node, _: &str, _: &mut Reader<'_>) -> Result<Self, ConfigError> {
-        Ok(Anything)
+    fn read(node: Node, key: &str, reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let entries = match node.value {
+            Value::Empty => Vec::new(),
+            Value::Map(entries) => entries,
+            _ => return Err(reader.mismatch(&node, key, Self::WANTED)),
+        };
+        let list = |(name, value): (super::yaml::Key, Node)| {
+            let values = Vec::read(value, &format!("{key}.{}", name.text), reader)?;
+            Ok((Setting { text: name.text, place: reader.place(name.at, key) }, values))
+        };
+        entries.into_iter().map(list).collect::<Result<_, _>>().map(Lists)
     }
 }

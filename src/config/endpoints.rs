@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::ConfigError;
-use super::block::Placed;
-use super::file::{EndpointBlock, QueueConfigBlock};
-use super::http::{Credentials, headers, tls};
+use super::block::{Pairs, Placed, Typed, blocks};
+use super::http::{AuthorizationBlock, BasicBlock, Credentials, TlsBlock, headers, tls};
+use super::oauth2::OAuth2Block;
+use super::relabel::{RuleBlock, rules};
 use super::resolve::{Resolver, env_twice, shown, twice, wrong};
-use super::types::{Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Retry, Start};
+use super::types::{Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Retry, SendExemplars, Start};
 use super::value::{Place, Setting};
+use crate::relabel::Rules;
 use crate::sample::Text;
 
 /// Prometheus' own default.
@@ -21,6 +23,75 @@ const METADATA_EVERY: Duration = Duration::from_secs(60);
 const SHARDS: usize = 4;
 const MOST_SHARDS: usize = 64;
 const TENANT: &str = "X-Scope-OrgID";
+
+blocks! {
+    /// Endpoints are independent: one that hangs or refuses delays no other. Prometheus' further keys are taken with a
+    /// warning, or refused where they would change data or security: see
+    /// [below](#keys-of-prometheus-that-change-nothing-here).
+    EndpointBlock {
+        /// Its name in logs and metrics and in the queue, each once; `env` is that of the variables. An endpoint that moves
+        /// and keeps its name goes on where it was.
+        name: Typed as "text" = "its URL without query",
+        /// Where requests go, the path included.
+        url: Typed as "URL" = "required",
+        /// How long one request may take. One that takes longer is sent again.
+        remote_timeout: Typed as "duration" = "`30s`",
+        /// Which version of remote write is spoken. `auto` speaks 2.0 where the receiver knows it and 1.0 elsewhere; the full
+        /// names are Prometheus' own for 1.0 and 2.0.
+        protobuf_message: Typed
+            as "`auto`, `1.0`, `2.0`, `prometheus.WriteRequest` or `io.prometheus.write.v2.Request`" = "`auto`",
+        /// Further headers of each request, such as `X-Scope-OrgID` for a tenant.
+        headers: Pairs as "map of texts",
+        /// User name and password.
+        basic_auth: Option<Placed<BasicBlock>>,
+        /// A bearer token, or another `Authorization` header.
+        authorization: Option<Placed<AuthorizationBlock>>,
+        /// A token that is fetched for client credentials.
+        oauth2: Option<Placed<OAuth2Block>>,
+        /// A bearer token. Better in a file.
+        bearer_token: Typed as "secret",
+        /// The file that holds the bearer token.
+        bearer_token_file: Typed as "path",
+        /// Trust and client certificate.
+        tls_config: TlsBlock,
+        /// The HTTP proxy that it is reached through. May hold credentials.
+        proxy_url: Typed as "URL" = "as `HTTPS_PROXY` and the like say",
+        /// With `false` no proxy is used at all, where `proxy_url` names none.
+        proxy_from_environment: Typed as "boolean" = "`true`",
+        /// Where an endpoint begins that the queue does not know yet: with what comes from `now` on, or with the `oldest`
+        /// samples that are still there for another endpoint.
+        start: Typed as "`now` or `oldest`" = "`now`",
+        /// Rules for each series before it is sent, external labels included.
+        write_relabel_configs: Vec<Placed<RuleBlock>>,
+        /// How requests to this endpoint are cut and tried again.
+        queue_config: QueueConfigBlock,
+        /// Types and helps in remote write 1.0; 2.0 always has them.
+        metadata_config: MetadataBlock,
+        /// Whether exemplars of relayed pages are sent: `true` sends them in 1.0 as well, `false` (Prometheus' own default)
+        /// never.
+        send_exemplars: Typed as "boolean" = "with 2.0 only",
+    }
+    /// How requests to one endpoint are cut and tried again.
+    QueueConfigBlock {
+        /// How many samples a request holds at most. Not more than the queue's own number, which is used then.
+        max_samples_per_send: Typed as "whole number above 0" = "as `queue.max_samples_per_send`",
+        /// How many requests of one cycle may be in flight at once, at most 64. The next cycle waits for all of them, so the
+        /// order of each series holds.
+        max_shards: Typed as "whole number above 0" = "`4`",
+        /// The delay before the second try; each further one is twice as long. Also the first pause after a refusal that
+        /// says nothing of the samples, as long as the receiver has taken nothing since the start.
+        min_backoff: Typed as "duration" = "`500ms`",
+        /// The longest delay between two tries. A `Retry-After` of the receiver wins.
+        max_backoff: Typed as "duration" = "`30s`",
+    }
+    /// Types and helps in remote write 1.0.
+    MetadataBlock {
+        /// Whether types and helps are sent.
+        send: Typed as "boolean" = "`true`",
+        /// How often they are sent.
+        send_interval: Typed as "duration" = "`1m`",
+    }
+}
 
 impl Resolver<'_> {
     pub(super) fn endpoints(
@@ -62,12 +133,14 @@ impl Resolver<'_> {
         let start = block.start;
         let send = block.metadata_config.send;
         let every = block.metadata_config.send_interval;
+        let exemplars = block.send_exemplars;
         let credentials = Credentials {
             basic: block.basic_auth,
             authorization: block.authorization,
             oauth2: block.oauth2,
             bearer: (block.bearer_token, block.bearer_token_file),
         };
+        let write_relabel = rules(block.write_relabel_configs)?;
         let from_environment = block.proxy_from_environment;
         let http = HttpSettings {
             auth: self.auth(credentials)?,
@@ -86,6 +159,7 @@ impl Resolver<'_> {
             })?,
             protobuf_message: message
                 .map_or(Ok(ProtobufMessage::Auto), |setting| protobuf_message(&setting))?,
+            write_relabel,
             max_samples_per_send,
             max_shards,
             retry,
@@ -93,6 +167,9 @@ impl Resolver<'_> {
                 send: send.map_or(Ok(true), |setting| setting.boolean())?,
                 every: every.map_or(Ok(METADATA_EVERY), |setting| setting.duration())?,
             },
+            exemplars: exemplars.map_or(Ok(SendExemplars::InTwo), |setting| {
+                Ok(if setting.boolean()? { SendExemplars::Always } else { SendExemplars::Never })
+            })?,
             http,
         })
     }
@@ -111,10 +188,12 @@ impl Resolver<'_> {
             start: Start::Now,
             protobuf_message: get("PROTOBUF_MESSAGE")
                 .map_or(Ok(ProtobufMessage::Auto), |setting| protobuf_message(&setting))?,
+            write_relabel: Rules::default(),
             max_samples_per_send: max_samples,
             max_shards: SHARDS,
             retry: Retry { min: MIN_BACKOFF, max: MAX_BACKOFF },
             metadata: MetadataSettings { send: true, every: METADATA_EVERY },
+            exemplars: SendExemplars::InTwo,
             http,
         })
     }

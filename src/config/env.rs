@@ -13,63 +13,172 @@ use super::value::{Place, Setting, nearest};
 pub struct Variable {
     /// Its name.
     pub name: &'static str,
-    /// What holds where it is not set, in words; empty where it must be set to mean anything.
+    /// What it takes, in words.
+    pub takes: &'static str,
+    /// What holds where it is not set: in backticks where it could be typed so, else in words; empty where it must be set
+    /// to mean anything.
     pub default: &'static str,
-    /// What it is.
+    /// What it is, with the key in backticks and brackets that says the same in the file.
     pub meaning: &'static str,
 }
 
-const fn of(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
-    Variable { name, default, meaning }
+const fn of(
+    name: &'static str,
+    takes: &'static str,
+    default: &'static str,
+    meaning: &'static str,
+) -> Variable {
+    Variable { name, takes, default, meaning }
 }
 
 /// Every one of them, `BALENA_…` without their twins `FLEETPUSH_BALENA_…`; for people in the manual page and in
-/// `docs/configuration.md`.
+/// `docs/configuration.md`, which `make docs` writes.
 pub const VARIABLES: &[Variable] = &[
-    of("BALENA_TOKEN", "", "the API key"),
-    of("BALENA_TOKEN_FILE", "", "the file that holds it"),
-    of("BALENA_API_URL", "`https://api.balena-cloud.com`", "as `balena.url`"),
-    of("BALENA_API_VERSION", "`v7`", "as `balena.api_version`"),
-    of("BALENA_CA_FILE", "the system's", "as `balena.ca_file`"),
-    of("BALENA_ALLOW_HTTP", "`false`", "as `balena.allow_http`"),
-    of("BALENA_FLEETS_INCLUDE", "all", "as `balena.fleets.include`"),
-    of("BALENA_FLEETS_EXCLUDE", "none", "as `balena.fleets.exclude`"),
-    of("CRAWL_INTERVAL", "`60`", "as `interval`, also for an account with one of its own"),
-    of("FLEETPUSH_CONFIG_FILE", "none", "as `--config.file`"),
-    of("FLEETPUSH_LISTEN_ADDRESS", "`:8000`", "as `web.listen_address`"),
-    of("FLEETPUSH_WEB_CONFIG_FILE", "none", "as `web.config_file`"),
-    of("FLEETPUSH_LOG_LEVEL", "`info`", "as `log.level`"),
-    of("FLEETPUSH_LOG_FORMAT", "`logfmt`", "as `log.format`"),
-    of("FLEETPUSH_JOB", "`balena`", "as `job`"),
-    of("FLEETPUSH_INSTANCE", "the host name", "as `instance`"),
-    of("FLEETPUSH_EXTERNAL_LABELS", "none", "instead of `external_labels`"),
+    of("BALENA_TOKEN", "secret", "", "the API key, of a user that can see the fleets; better in a file"),
+    of("BALENA_TOKEN_FILE", "path", "", "the file that holds the API key"),
+    of(
+        "BALENA_API_URL",
+        "URL",
+        "`https://api.balena-cloud.com`",
+        "the base of the API, for openBalena (`balena.url`)",
+    ),
+    of("BALENA_API_VERSION", "`v7`", "`v7`", "the API's version (`balena.api_version`)"),
+    of(
+        "BALENA_CA_FILE",
+        "path",
+        "the system's",
+        "further certificates (PEM) that are trusted for the API (`balena.ca_file`)",
+    ),
+    of(
+        "BALENA_ALLOW_HTTP",
+        "boolean",
+        "`false`",
+        "lets plain `http://` lead to another machine (`balena.allow_http`)",
+    ),
+    of(
+        "BALENA_FLEETS_INCLUDE",
+        "patterns with commas",
+        "all",
+        "slugs that are counted, such as `acme/*,globex/kiosk` (`balena.fleets.include`)",
+    ),
+    of(
+        "BALENA_FLEETS_EXCLUDE",
+        "patterns with commas",
+        "none",
+        "slugs that are not counted (`balena.fleets.exclude`)",
+    ),
+    of(
+        "CRAWL_INTERVAL",
+        "duration or seconds",
+        "`60`",
+        "how often the fleets are counted (`interval`), also for an account with an interval of its own",
+    ),
+    of("FLEETPUSH_CONFIG_FILE", "path", "none", "the configuration file (`--config.file`)"),
+    of(
+        "FLEETPUSH_LISTEN_ADDRESS",
+        "address, or `off`",
+        "`:8000`",
+        "where the page listens (`web.listen_address`)",
+    ),
+    of("FLEETPUSH_WEB_CONFIG_FILE", "path", "none", "the file that protects the page (`web.config_file`)"),
+    of("FLEETPUSH_LOG_LEVEL", "word", "`info`", "the least level that is logged (`log.level`)"),
+    of("FLEETPUSH_LOG_FORMAT", "word", "`logfmt`", "the form of the log's lines (`log.format`)"),
+    of("FLEETPUSH_JOB", "text", "`balena`", "the label `job` of everything that is pushed or sent (`job`)"),
+    of(
+        "FLEETPUSH_INSTANCE",
+        "text",
+        "the host name",
+        "the label `instance` of the program's own series (`instance`)",
+    ),
+    of(
+        "FLEETPUSH_EXTERNAL_LABELS",
+        "`name=value,…`",
+        "none",
+        "labels that are added to remote write, instead of those of the file (`external_labels`)",
+    ),
     of(
         "FLEETPUSH_QUEUE_DIR",
+        "path, or `memory`",
         "`$STATE_DIRECTORY`, else `$XDG_STATE_HOME/fleetpush`, else `/var/lib/fleetpush`",
-        "as `queue.dir`",
+        "the folder of the queue (`queue.dir`)",
     ),
-    of("FLEETPUSH_QUEUE_MAX_SIZE", "`1GiB`", "as `queue.max_size`"),
-    of("FLEETPUSH_QUEUE_MAX_AGE", "`8d`", "as `queue.max_age`"),
-    of("FLEETPUSH_SHARD", "`0/1`", "must be `0/1` in this version"),
-    of("PUSHGATEWAY_URL", "none", "adds a gateway named `env`"),
-    of("PUSHGATEWAY_GROUPING", "none", "its grouping labels"),
-    of("PUSHGATEWAY_USERNAME", "none", "its user name"),
-    of("PUSHGATEWAY_PASSWORD", "none", "its password"),
-    of("PUSHGATEWAY_PASSWORD_FILE", "none", "the file that holds the password"),
-    of("PUSHGATEWAY_BEARER_TOKEN", "none", "its bearer token"),
-    of("PUSHGATEWAY_BEARER_TOKEN_FILE", "none", "the file that holds the bearer token"),
-    of("PUSHGATEWAY_CA_FILE", "the system's", "further certificates (PEM) that are trusted"),
-    of("PUSHGATEWAY_DELETE_ON_EXIT", "`false`", "deletes its groups at a clean end of `run`"),
-    of("REMOTE_WRITE_URL", "none", "adds an endpoint named `env`"),
-    of("REMOTE_WRITE_USERNAME", "none", "its user name"),
-    of("REMOTE_WRITE_PASSWORD", "none", "its password"),
-    of("REMOTE_WRITE_PASSWORD_FILE", "none", "the file that holds the password"),
-    of("REMOTE_WRITE_BEARER_TOKEN", "none", "its bearer token"),
-    of("REMOTE_WRITE_BEARER_TOKEN_FILE", "none", "the file that holds the bearer token"),
-    of("REMOTE_WRITE_TENANT", "none", "the header `X-Scope-OrgID`"),
-    of("REMOTE_WRITE_HEADERS", "none", "further headers; a value cannot hold a comma"),
-    of("REMOTE_WRITE_CA_FILE", "the system's", "further certificates (PEM) that are trusted"),
-    of("REMOTE_WRITE_PROTOBUF_MESSAGE", "`auto`", "as `remote_write.protobuf_message`"),
+    of("FLEETPUSH_QUEUE_MAX_SIZE", "size", "`1GiB`", "how much room the queue may take (`queue.max_size`)"),
+    of(
+        "FLEETPUSH_QUEUE_MAX_AGE",
+        "duration",
+        "`8d`",
+        "how old a sample in the queue may become (`queue.max_age`)",
+    ),
+    of("FLEETPUSH_SHARD", "`0/1`", "`0/1`", "index and count of the shards; only one is supported yet"),
+    of("PUSHGATEWAY_URL", "URL", "none", "adds a gateway named `env`: its base, without `/metrics`"),
+    of(
+        "PUSHGATEWAY_GROUPING",
+        "`name=value,…`",
+        "none",
+        "grouping labels of that gateway, beside `job` and `instance`",
+    ),
+    of("PUSHGATEWAY_USERNAME", "text", "none", "the user name at that gateway"),
+    of("PUSHGATEWAY_PASSWORD", "secret", "none", "the password at that gateway; better in a file"),
+    of("PUSHGATEWAY_PASSWORD_FILE", "path", "none", "the file that holds that password"),
+    of("PUSHGATEWAY_BEARER_TOKEN", "secret", "none", "a bearer token for that gateway; better in a file"),
+    of("PUSHGATEWAY_BEARER_TOKEN_FILE", "path", "none", "the file that holds that token"),
+    of(
+        "PUSHGATEWAY_CA_FILE",
+        "path",
+        "the system's",
+        "further certificates (PEM) that are trusted for that gateway",
+    ),
+    of(
+        "PUSHGATEWAY_DELETE_ON_EXIT",
+        "boolean",
+        "`false`",
+        "whether a clean end of `run` deletes its groups at that gateway",
+    ),
+    of(
+        "REMOTE_WRITE_URL",
+        "URL",
+        "none",
+        "adds a remote-write endpoint named `env`: its URL, the path included",
+    ),
+    of(
+        "REMOTE_WRITE_USERNAME",
+        "text",
+        "none",
+        "the user name at that endpoint; at Grafana Cloud the number of the metrics instance",
+    ),
+    of("REMOTE_WRITE_PASSWORD", "secret", "none", "the password at that endpoint; better in a file"),
+    of("REMOTE_WRITE_PASSWORD_FILE", "path", "none", "the file that holds that password"),
+    of("REMOTE_WRITE_BEARER_TOKEN", "secret", "none", "a bearer token for that endpoint; better in a file"),
+    of("REMOTE_WRITE_BEARER_TOKEN_FILE", "path", "none", "the file that holds that token"),
+    of("REMOTE_WRITE_OAUTH2_CLIENT_ID", "text", "none", "the client's name, for OAuth2 at that endpoint"),
+    of("REMOTE_WRITE_OAUTH2_CLIENT_SECRET", "secret", "none", "the client's secret; better in a file"),
+    of("REMOTE_WRITE_OAUTH2_CLIENT_SECRET_FILE", "path", "none", "the file that holds the client's secret"),
+    of("REMOTE_WRITE_OAUTH2_TOKEN_URL", "URL", "none", "where tokens are given out"),
+    of(
+        "REMOTE_WRITE_OAUTH2_SCOPES",
+        "words with commas",
+        "none",
+        "what the token is to be good for; blanks part them too",
+    ),
+    of("REMOTE_WRITE_TENANT", "text", "none", "the tenant at Mimir or Thanos: the header `X-Scope-OrgID`"),
+    of(
+        "REMOTE_WRITE_HEADERS",
+        "`name=value,…`",
+        "none",
+        "further headers of each request to that endpoint; a value cannot hold a comma",
+    ),
+    of(
+        "REMOTE_WRITE_CA_FILE",
+        "path",
+        "the system's",
+        "further certificates (PEM) that are trusted for that endpoint, and where its tokens are given out",
+    ),
+    of(
+        "REMOTE_WRITE_PROTOBUF_MESSAGE",
+        "word",
+        "`auto`",
+        "which version of remote write is spoken (`remote_write.protobuf_message`)",
+    ),
 ];
 const PROXIES: [&str; 6] =
     ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -95,6 +204,15 @@ impl Variables<'_> {
             }
             (one, other) => Ok(one.or(other)),
         }
+    }
+
+    /// Whether a variable speaks of an account's fleets or of the way to it. Where its API is and in which version
+    /// balena itself tells every container.
+    pub(super) fn mean_an_account(&self) -> bool {
+        const TOLD: [&str; 2] = ["BALENA_API_URL", "BALENA_API_VERSION"];
+        let ours = VARIABLES.iter().map(|one| one.name).filter(|name| !TOLD.contains(name));
+        let mut ours = ours.filter(|name| name.starts_with("BALENA_"));
+        ours.any(|name| self.get(name).or_else(|| self.get(&format!("FLEETPUSH_{name}"))).is_some())
     }
 
     /// The proxies that the HTTP client finds in the environment by itself.

@@ -3,7 +3,7 @@
 
 /// What becomes of a key of Prometheus'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Foreign {
+pub enum Foreign {
     /// Accepted, because of this.
     Ignored(&'static str),
     /// Refused, with what to do instead.
@@ -19,12 +19,14 @@ const SIGNED_GRANT: Foreign =
     Refused("not supported; only the grant for client_id and client_secret is, so leave it out");
 const REFERENCE: Foreign =
     Refused("not supported; have it written into a file and name that as client_secret_file");
+const DISCOVERY: Foreign = Refused(
+    "not supported; name the targets in static_configs, or have them written into files for file_sd_configs",
+);
 const PROMETHEUS: Foreign = Refused("belongs in Prometheus' own file; remove it");
 
 /// Full keys, and those of blocks that stand in several places without what is around them.
-const KEYS: &[(&str, Foreign)] = &[
-    ("remote_write.send_exemplars", Ignored("there are no exemplars")),
-    ("remote_write.send_native_histograms", Ignored("there are no histograms")),
+pub(super) const KEYS: &[(&str, Foreign)] = &[
+    ("remote_write.send_native_histograms", Ignored("there are no native histograms")),
     ("remote_write.follow_redirects", Ignored("redirects are never followed; give the final URL")),
     ("remote_write.enable_http2", Ignored("HTTP/1.1 is spoken")),
     ("remote_write.round_robin_dns", Ignored("one connection is kept for each request in flight")),
@@ -37,13 +39,25 @@ const KEYS: &[(&str, Foreign)] = &[
     ("remote_write.sigv4", SIGNED),
     ("remote_write.azuread", SIGNED),
     ("remote_write.google_iam", SIGNED),
-    (
-        "remote_write.write_relabel_configs",
-        Refused("not supported yet; relabel at the receiver, or choose fleets by balena.fleets"),
-    ),
     ("remote_write.http_headers", Refused("not supported; use headers")),
     ("remote_write.no_proxy", Refused("not supported; set the variable NO_PROXY")),
     ("remote_write.proxy_connect_header", Refused("not supported; remove it")),
+    (
+        "scrape_configs.follow_redirects",
+        Ignored("redirects are never followed; give the final address and path"),
+    ),
+    ("scrape_configs.enable_http2", Ignored("HTTP/1.1 is spoken")),
+    ("scrape_configs.always_scrape_classic_histograms", Ignored("classic histograms are always taken")),
+    ("scrape_configs.scrape_classic_histograms", Ignored("classic histograms are always taken")),
+    ("scrape_configs.native_histogram_bucket_limit", Ignored("native histograms are not read")),
+    ("scrape_configs.native_histogram_min_bucket_factor", Ignored("native histograms are not read")),
+    ("scrape_configs.keep_dropped_targets", Ignored("targets that rules drop are shown nowhere")),
+    ("scrape_configs.scrape_failure_log_file", Ignored("failures stand in the log")),
+    ("scrape_configs.*_sd_configs", DISCOVERY),
+    ("scrape_configs.target_limit", Refused("not supported; drop targets by relabel_configs")),
+    ("scrape_configs.http_headers", Refused("not supported; use basic_auth, authorization or params")),
+    ("scrape_configs.no_proxy", Refused("not supported; set the variable NO_PROXY")),
+    ("scrape_configs.proxy_connect_header", Refused("not supported; remove it")),
     ("tls_config.ca", Refused("not supported; write it into a file and name that as ca_file")),
     ("tls_config.cert", Refused("not supported; write it into a file and name that as cert_file")),
     ("tls_config.key", Refused("not supported; write it into a file and name that as key_file")),
@@ -93,11 +107,17 @@ const KEYS: &[(&str, Foreign)] = &[
     ("runtime", PROMETHEUS),
 ];
 
+/// A `*` in the table is any text.
+fn is_meant(known: &str, key: &str) -> bool {
+    known == key
+        || known.split_once('*').is_some_and(|(start, end)| key.starts_with(start) && key.ends_with(end))
+}
+
 /// What becomes of the key that is written so in full, with dots.
 pub(super) fn find(key: &str) -> Option<Foreign> {
     let mut inner = Some(key);
     while let Some(part) = inner {
-        if let Some((_, found)) = KEYS.iter().find(|(known, _)| *known == part) {
+        if let Some((_, found)) = KEYS.iter().find(|(known, _)| is_meant(known, part)) {
             return Some(*found);
         }
         // One word alone is a key of the root.

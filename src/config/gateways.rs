@@ -6,16 +6,45 @@ use std::time::Duration;
 use url::Url;
 
 use super::ConfigError;
-use super::block::Placed;
-use super::file::GatewayBlock;
-use super::http::{Credentials, headers, tls};
+use super::block::{Pairs, Placed, Typed, blocks};
+use super::http::{AuthorizationBlock, BasicBlock, Credentials, TlsBlock, headers, tls};
 use super::labels::labels;
+use super::oauth2::OAuth2Block;
 use super::resolve::{Resolver, env_twice, shown, twice, wrong};
 use super::types::{Gateway, HttpSettings};
 use super::value::{Place, Setting};
 use crate::sample::Text;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+blocks! {
+    /// Each push replaces everything in its group, so that a fleet that is gone is gone with the next push.
+    GatewayBlock {
+        /// Its name in logs and metrics, each once; `env` is that of the variables.
+        name: Typed as "text" = "its URL",
+        /// Its base, without `/metrics`; a path before that is kept.
+        url: Typed as "URL" = "required",
+        /// Grouping labels beside `job` and `instance`. Not `component`, `le`, `quantile`, nor what begins with `__`.
+        grouping: Pairs as "map of labels",
+        /// Whether a clean end of `run` deletes its groups, so that nobody sees counts of a process that is gone. Not for
+        /// CronJobs.
+        delete_on_exit: Typed as "boolean" = "`false`",
+        /// How long one request may take.
+        timeout: Typed as "duration" = "`10s`",
+        /// User name and password.
+        basic_auth: Option<Placed<BasicBlock>>,
+        /// A bearer token, or another `Authorization` header.
+        authorization: Option<Placed<AuthorizationBlock>>,
+        /// A token that is fetched for client credentials.
+        oauth2: Option<Placed<OAuth2Block>>,
+        /// Trust and client certificate.
+        tls_config: TlsBlock,
+        /// The HTTP proxy that it is reached through. May hold credentials.
+        proxy_url: Typed as "URL" = "as `HTTP_PROXY` and the like say",
+        /// Further headers of each request.
+        headers: Pairs as "map of texts",
+    }
+}
 
 impl Resolver<'_> {
     pub(super) fn gateways(

@@ -7,8 +7,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::ConfigError;
-use super::block::{Placed, Typed};
-use super::file::{AuthorizationBlock, BasicBlock, OAuth2Block, TlsBlock};
+use super::block::{Placed, Typed, blocks};
+use super::oauth2::OAuth2Block;
 use super::resolve::{Resolver, one_secret, wrong};
 use super::types::{Auth, HttpSettings, TlsSettings};
 use super::value::Setting;
@@ -27,6 +27,41 @@ const RESERVED_HEADERS: [&str; 11] = [
     "user-agent",
     "x-prometheus-remote-write-version",
 ];
+
+blocks! {
+    /// User name and password. One kind of credentials excludes the others.
+    BasicBlock {
+        /// The user's name; at Grafana Cloud the number of the stack's metrics instance.
+        username: Typed as "text" = "required",
+        /// The password. Better in a file.
+        password: Typed as "secret",
+        /// The file that holds the password.
+        password_file: Typed as "path",
+    }
+    /// The header `Authorization: <type> <credentials>`.
+    AuthorizationBlock {
+        /// The scheme. Not `Basic`, which is `basic_auth`.
+        scheme = "type": Typed as "word" = "`Bearer`",
+        /// What follows it, mostly a token. Better in a file.
+        credentials: Typed as "secret",
+        /// The file that holds it.
+        credentials_file: Typed as "path",
+    }
+    /// Whom we trust, and who we are.
+    TlsBlock {
+        /// Further certificates (PEM) that are trusted, beside the system's: a private authority's.
+        ca_file: Typed as "path" = "the system's",
+        /// The client's certificate (PEM), with `key_file`, where the server asks for one. Read again when it changes.
+        cert_file: Typed as "path",
+        /// The certificate's key (PEM).
+        key_file: Typed as "path",
+        /// The name that the server's certificate must have. Not together with `proxy_url`.
+        server_name: Typed as "text" = "the URL's host",
+        /// Takes any certificate: whoever is on the way can read and change everything. Name the authority in `ca_file`
+        /// instead.
+        insecure_skip_verify: Typed as "boolean" = "`false`",
+    }
+}
 
 impl Resolver<'_> {
     pub(super) fn http_of_variables(
@@ -53,14 +88,19 @@ impl Resolver<'_> {
             }
             _ => {}
         }
-        let auth = match (username, one_secret(passwords.0, passwords.1)?) {
-            (Some(username), Some(password)) => {
-                Auth::Basic { username: username.filled()?.to_owned(), password }
-            }
-            _ => bearer_auth(one_secret(bearers.0, bearers.1)?),
-        };
         let ca_file = get("CA_FILE").map(|setting| setting.pem("CERTIFICATE")).transpose()?;
         let tls = TlsSettings { ca_file, ..TlsSettings::default() };
+        let oauth2 = self.oauth2_of_variables(prefix, &tls)?;
+        if let (Some((first, _)), Some(other)) = (&oauth2, username.as_ref().or(bearer)) {
+            return Err(beside(first, &other.place.to_string()));
+        }
+        let auth = match (username, one_secret(passwords.0, passwords.1)?, oauth2) {
+            (Some(username), Some(password), _) => {
+                Auth::Basic { username: username.filled()?.to_owned(), password }
+            }
+            (_, _, Some((_, oauth2))) => Auth::OAuth2(Box::new(oauth2)),
+            _ => bearer_auth(one_secret(bearers.0, bearers.1)?),
+        };
         Ok(HttpSettings { auth, tls, proxy: self.variables.proxy(), headers: Vec::new(), timeout })
     }
 }

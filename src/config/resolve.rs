@@ -29,9 +29,6 @@ pub(super) struct Resolver<'a> {
 impl Resolver<'_> {
     pub(super) fn config(mut self, file: File) -> Result<Config, ConfigError> {
         self.warnings.extend(self.variables.unknown());
-        if let Some(job) = file.scrape_configs.first() {
-            return Err(wrong(&job.place, "scraping other targets is not supported yet; remove this block"));
-        }
         self.shard(&file)?;
         let interval = self.pick(file.interval, "CRAWL_INTERVAL", None);
         let from_environment = self.variables.get("CRAWL_INTERVAL").is_some();
@@ -43,6 +40,8 @@ impl Resolver<'_> {
         let queue = self.queue(file.queue)?;
         let external_labels = self.external_labels(file.external_labels.0)?;
         let fleet_labels = self.fleet_labels(file.labels)?;
+        let jobs = self.jobs(file.scrape_configs, interval)?;
+        let account_meant = jobs.is_empty() || !file.balena.0.is_empty() || self.variables.mean_an_account();
         let accounts = self.accounts(file.balena.0, interval, from_environment)?;
         let gateways = self.gateways(file.pushgateways)?;
         let endpoints = self.endpoints(file.remote_write, queue.max_samples_per_send)?;
@@ -59,7 +58,9 @@ impl Resolver<'_> {
             instance: instance.map_or(Ok(self.host_name.into()), |i| i.filled().map(Text::from))?,
             external_labels,
             fleet_labels,
+            token_missing: accounts.is_empty() && account_meant,
             accounts,
+            jobs,
             gateways,
             endpoints,
             queue,

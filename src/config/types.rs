@@ -8,6 +8,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::job::ScrapeJob;
+use crate::relabel::Rules;
 use crate::sample::{LabelName, Labels, Text};
 
 /// The whole configuration.
@@ -27,6 +29,11 @@ pub struct Config {
     pub fleet_labels: FleetLabels,
     /// The balena accounts.
     pub accounts: Vec<Account>,
+    /// Whether there is no account although one is meant: nothing else is asked, or a setting of an account stands
+    /// without its token.
+    pub token_missing: bool,
+    /// What is scraped.
+    pub jobs: Vec<ScrapeJob>,
     /// The Pushgateways.
     pub gateways: Vec<Gateway>,
     /// The remote-write endpoints.
@@ -101,6 +108,8 @@ pub struct Endpoint {
     pub start: Start,
     /// Which version is spoken.
     pub protobuf_message: ProtobufMessage,
+    /// What becomes of each series, external labels included, before it is sent.
+    pub write_relabel: Rules,
     /// How many samples a request may hold; at most the queue's own number.
     pub max_samples_per_send: usize,
     /// So many requests of one tick may be in flight at once, 1 to 64.
@@ -109,8 +118,22 @@ pub struct Endpoint {
     pub retry: Retry,
     /// Metadata in remote write 1.0.
     pub metadata: MetadataSettings,
+    /// Which requests have the exemplars of relayed pages.
+    pub exemplars: SendExemplars,
     /// Credentials, TLS, proxy, headers, time-out.
     pub http: HttpSettings,
+}
+
+/// Which requests have exemplars.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SendExemplars {
+    /// Those of 2.0, of which they are a part; in 1.0 they are an extension that a receiver may not know.
+    #[default]
+    InTwo,
+    /// All.
+    Always,
+    /// None.
+    Never,
 }
 
 /// Where an endpoint begins in the queue when it is new there.

@@ -21,19 +21,31 @@ use super::web_tls::{ServerTls, TlsServerBlock};
 const HIGH_COST: u32 = 14;
 
 blocks! {
+    /// The file itself.
     WebFileBlock {
+        /// TLS; without it the page is plain HTTP.
         tls_server_config: Option<Placed<TlsServerBlock>>,
+        /// How HTTP is spoken.
         http_server_config: HttpServerBlock,
-        basic_auth_users: Pairs,
+        /// Users, each with the hash of a password by bcrypt (`htpasswd -nBC 10 ""`).
+        basic_auth_users: Pairs as "map of texts" = "none: everyone is let in",
+        /// How many requests are answered; above it 429. Only newer exporters have it.
         rate_limit: RateBlock,
     }
+    /// How HTTP is spoken.
     HttpServerBlock {
-        http2: Typed,
-        headers: Pairs,
+        /// HTTP/1.1 is spoken: `true` is a warning.
+        http2: Typed as "boolean" = "`false`",
+        /// Headers of each answer: `Strict-Transport-Security`, `X-Content-Type-Options`, `X-Frame-Options`,
+        /// `X-XSS-Protection`, `Content-Security-Policy`. What the page says itself wins.
+        headers: Pairs as "map of texts",
     }
+    /// How many requests are answered.
     RateBlock {
-        interval: Typed,
-        burst: Typed,
+        /// How often one more request is answered. With `burst`.
+        interval: Typed as "duration",
+        /// How many requests are answered at once. With `interval`.
+        burst: Typed as "whole number above 0",
     }
 }
 

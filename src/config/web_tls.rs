@@ -10,20 +10,37 @@ use super::resolve::wrong;
 use super::value::{Place, Setting, is_pem};
 
 blocks! {
+    /// Paths begin in the folder of this file.
     TlsServerBlock {
-        cert: Typed,
-        key: Typed,
-        client_ca: Typed,
-        cert_file: Typed,
-        key_file: Typed,
-        client_ca_file: Typed,
-        client_auth_type: Typed,
-        client_allowed_sans: Option<Placed<Vec<Typed>>>,
-        min_version: Typed,
-        max_version: Typed,
-        cipher_suites: Vec<Typed>,
-        curve_preferences: Vec<Typed>,
-        prefer_server_cipher_suites: Typed,
+        /// The certificate with its chain (PEM).
+        cert_file: Typed as "path" = "required",
+        /// The certificate's key (PEM).
+        key_file: Typed as "path" = "required",
+        /// The certificate itself, instead of `cert_file`.
+        cert: Typed as "PEM",
+        /// The key itself, instead of `key_file`.
+        key: Typed as "PEM",
+        /// What is asked of clients; each but `NoClientCert` asks for a certificate, and those with `Verify` want one of
+        /// `client_ca_file`.
+        client_auth_type: Typed
+            as "`NoClientCert`, `RequestClientCert`, `RequireAnyClientCert`, `RequireClientCert`, `VerifyClientCertIfGiven` or `RequireAndVerifyClientCert`"
+            = "`NoClientCert`",
+        /// The authorities that sign clients' certificates (PEM). Required where those are verified.
+        client_ca_file: Typed as "path",
+        /// The same itself, instead of `client_ca_file`.
+        client_ca: Typed as "PEM",
+        /// Names (DNS, e-mail, URI, IP address) of which a client's certificate must have one.
+        client_allowed_sans: Option<Placed<Vec<Typed>>> as "list of texts" = "any",
+        /// The oldest version of TLS that is spoken. For one before 1.2 there is a warning, and 1.2 is spoken.
+        min_version: Typed as "`TLS13`, `TLS12`, `TLS11` or `TLS10`" = "`TLS12`",
+        /// The newest version of TLS that is spoken, `TLS12` or `TLS13`.
+        max_version: Typed as "`TLS13`, `TLS12`, `TLS11` or `TLS10`" = "`TLS13`",
+        /// The suites of TLS 1.2 that may be used. Those of TLS 1.3 cannot be chosen; weak ones (CBC) are a warning.
+        cipher_suites: Vec<Typed> as "list of words" = "all",
+        /// The groups for the key exchange, best first. `CurveP521` is a warning.
+        curve_preferences: Vec<Typed> as "list of `X25519`, `CurveP256`, `CurveP384` or `CurveP521`" = "all",
+        /// Whether our order of suites counts, not the client's.
+        prefer_server_cipher_suites: Typed as "boolean" = "`true`",
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::outgoing::Plan;
 use super::record::{Layout, hash};
 use super::template::{Draft, Kind, Template};
 
@@ -36,6 +37,8 @@ struct Kept {
     layout: Arc<Layout>,
     /// No two of them have a series in common.
     templates: Vec<(Template, usize)>,
+    /// What becomes of its series when they are relabelled.
+    plan: Option<Arc<Plan>>,
     bytes: usize,
 }
 
@@ -66,7 +69,7 @@ impl Cache {
         if self.make_room(bytes, before)
             && let Some(met) = self.known.get_mut(&hash)
         {
-            met.kept = Some(Kept { layout, templates: Vec::new(), bytes });
+            met.kept = Some(Kept { layout, templates: Vec::new(), plan: None, bytes });
             self.bytes += bytes;
         }
     }
@@ -98,6 +101,27 @@ impl Cache {
             kept.templates.push((template, bytes));
             kept.bytes += bytes;
             self.bytes += bytes;
+        }
+    }
+
+    /// What becomes of a layout's series.
+    pub(super) fn plan(&mut self, layout: &Arc<Layout>) -> Option<Arc<Plan>> {
+        self.kept(layout)?.plan.clone()
+    }
+
+    /// Keeps what becomes of a layout's series, where there is room.
+    pub(super) fn keep_plan(&mut self, layout: &Arc<Layout>, plan: &Arc<Plan>) {
+        let Some(kept) = self.kept(layout) else { return };
+        let freed = kept.plan.take().map_or(0, |plan| plan.size());
+        kept.bytes -= freed;
+        self.bytes -= freed;
+        let before = self.known.get(&layout.hash()).map_or(0, |met| met.before);
+        if self.make_room(plan.size(), before)
+            && let Some(kept) = self.kept(layout)
+        {
+            kept.plan = Some(plan.clone());
+            kept.bytes += plan.size();
+            self.bytes += plan.size();
         }
     }
 
@@ -145,6 +169,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encode::Exemplars;
     use crate::encode::record::{Flat, Identity, cut};
     use crate::sample::{
         Batch, Family, Kind as Type, Labels, MetricName, Millis, Role, Scope, Series, Source, Value,
@@ -165,11 +190,11 @@ mod tests {
         let batch = Batch::new(Source::Own, Millis(1), Scope::Whole, vec![family]).unwrap();
         let identity = Identity { job: "balena".into(), instance: "x".into() };
         let [record] = &cut(&batch, &[], &identity, 10)[..] else { panic!("one record") };
-        Flat::read(record.bytes.clone()).unwrap().layout().clone()
+        Flat::read(record.bytes()).unwrap().layout().clone()
     }
 
     fn kind(range: std::ops::Range<usize>) -> Kind {
-        Kind { is_two: false, range }
+        Kind { is_two: false, exemplars: Exemplars::With, range }
     }
 
     fn draft() -> Draft {
@@ -228,11 +253,11 @@ mod tests {
         for (range, kept) in [(0..1, true), (1..3, true)] {
             assert_eq!(cache.template(&layout, &kind(range)).is_some(), kept);
         }
-        cache.keep(&layout, Kind { is_two: true, range: 0..2 }, &draft());
+        cache.keep(&layout, Kind { is_two: true, ..kind(0..2) }, &draft());
         for range in [0..1, 1..3, 0..2] {
             assert!(cache.template(&layout, &kind(range)).is_none());
         }
-        assert!(cache.template(&layout, &Kind { is_two: true, range: 0..2 }).is_some());
+        assert!(cache.template(&layout, &Kind { is_two: true, ..kind(0..2) }).is_some());
     }
 
     #[test]

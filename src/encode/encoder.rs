@@ -5,14 +5,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::cache::Cache;
-use super::record::{Flat, Layout};
+use super::outgoing::{Outgoing, Relabeller};
+use super::record::{Flat, Layout, Pieces};
 use super::rw1::Metadata;
 use super::template::{self, Draft, Kind};
-use super::{EncodeError, rw1, rw2};
+use super::{EncodeError, Exemplars, Labelling, rw1, rw2};
 use crate::sample::Labels;
 
 /// So much memory an endpoint's layouts and templates take at most.
 const CACHE: usize = 4 << 20;
+/// The same where there are rules: each layout is there twice then.
+const CACHE_WITH_RULES: usize = 2 * CACHE;
 
 /// Reads records and writes them as requests, with an endpoint's external labels.
 ///
@@ -20,6 +23,10 @@ const CACHE: usize = 4 << 20;
 #[derive(Debug)]
 pub struct Encoder {
     external: Labels,
+    /// Where more is to be done with labels than to add external ones.
+    relabeller: Option<Relabeller>,
+    /// In 1.0 and in 2.0.
+    exemplars: [Exemplars; 2],
     cache: Cache,
     draft: Draft,
     snappy: snap::raw::Encoder,
@@ -32,11 +39,28 @@ impl Encoder {
         Encoder::with_cache(external, CACHE)
     }
 
+    /// An encoder whose records leave so.
+    pub fn labelling(labelling: Labelling) -> Encoder {
+        match labelling {
+            Labelling::By { external, rules } if rules.is_empty() => Encoder::new(external),
+            other => Encoder::relabelling(other, CACHE_WITH_RULES),
+        }
+    }
+
+    /// The same with so many bytes of cache, for tests.
+    #[doc(hidden)]
+    pub fn relabelling(labelling: Labelling, bytes: usize) -> Encoder {
+        let relabeller = Some(Relabeller::new(labelling));
+        Encoder { relabeller, ..Encoder::with_cache(Labels::default(), bytes) }
+    }
+
     /// The same with so many bytes of cache, for tests.
     #[doc(hidden)]
     pub fn with_cache(external: Labels, bytes: usize) -> Encoder {
         Encoder {
             external,
+            relabeller: None,
+            exemplars: [Exemplars::Without, Exemplars::With],
             cache: Cache::new(bytes),
             draft: Draft::default(),
             snappy: snap::raw::Encoder::new(),
@@ -44,19 +68,36 @@ impl Encoder {
         }
     }
 
+    /// The same with exemplars in requests of 1.0 and of 2.0 as these say; else only those of 2.0 have them.
+    #[must_use]
+    pub fn with_exemplars(self, one: Exemplars, two: Exemplars) -> Encoder {
+        Encoder { exemplars: [one, two], ..self }
+    }
+
     /// Reads a record, as [`Flat::read`] does.
     ///
     /// # Errors
     /// [`EncodeError`] where the bytes are no record of this version.
-    pub fn read(&mut self, bytes: Arc<[u8]>) -> Result<Flat, EncodeError> {
-        Flat::read_with(bytes, |bytes| match self.cache.layout(bytes) {
+    pub fn read(&mut self, record: impl Into<Pieces>) -> Result<Flat, EncodeError> {
+        Flat::read_with(record.into(), |bytes| match self.cache.layout(bytes.as_slice()) {
             Some(known) => Ok(known),
             None => {
-                let layout = Arc::new(Layout::read(bytes)?);
+                let layout = Arc::new(Layout::read(bytes.to_bytes())?);
                 self.cache.admit(layout.clone());
                 Ok(layout)
             }
         })
+    }
+
+    /// A record as it leaves, external labels apart, which are added where it is written.
+    ///
+    /// # Errors
+    /// [`EncodeError`] where its new labels are none.
+    pub fn outgoing(&mut self, record: Arc<Flat>) -> Result<Outgoing, EncodeError> {
+        match &mut self.relabeller {
+            Some(relabeller) => relabeller.outgoing(&mut self.cache, &record),
+            None => Ok(Outgoing::unchanged(record)),
+        }
     }
 
     /// The series of `record` in `range` as a compressed request of 1.0.
@@ -69,7 +110,7 @@ impl Encoder {
         range: Range<usize>,
         metadata: Metadata,
     ) -> Result<Vec<u8>, EncodeError> {
-        self.write(record, Kind { is_two: false, range }, metadata)
+        self.write(record, Kind { is_two: false, exemplars: self.exemplars[0], range }, metadata)
     }
 
     /// The series of `record` in `range` as a compressed request of 2.0, each with its type and help.
@@ -77,13 +118,14 @@ impl Encoder {
     /// # Errors
     /// [`EncodeError::Snappy`] for a body of over 4 GiB.
     pub fn two(&mut self, record: &Flat, range: Range<usize>) -> Result<Vec<u8>, EncodeError> {
-        self.write(record, Kind { is_two: true, range }, Metadata::Without)
+        let kind = Kind { is_two: true, exemplars: self.exemplars[1], range };
+        self.write(record, kind, Metadata::Without)
     }
 
     fn write(&mut self, record: &Flat, kind: Kind, metadata: Metadata) -> Result<Vec<u8>, EncodeError> {
-        let Encoder { external, cache, draft, snappy, packed } = self;
+        let Encoder { external, cache, draft, snappy, packed, .. } = self;
         let range = kind.range.clone();
-        let time = template::time(record);
+        let time = template::time(record, &kind);
         let known = time.and_then(|time| Some((time, cache.template(record.layout(), &kind)?)));
         match known {
             Some((time, template)) => {
@@ -96,9 +138,9 @@ impl Encoder {
             }
             None => {
                 if kind.is_two {
-                    rw2::series(draft, record, range.clone(), external);
+                    rw2::series(draft, record, range.clone(), external, kind.exemplars);
                 } else {
-                    rw1::series(draft, record, range.clone(), external);
+                    rw1::series(draft, record, range.clone(), external, kind.exemplars);
                 }
                 if time.is_some() {
                     cache.keep(record.layout(), kind, draft);

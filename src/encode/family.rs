@@ -1,7 +1,12 @@
 //! What a Pushgateway is sent: `io.prometheus.client.MetricFamily`, delimited. Text that is cut off in
 //! transit is committed half by Pushgateway 1.5.1; this form is refused as a whole (measured).
 
+mod assemble;
+mod relayed;
+
 use prost::Message;
+
+pub use relayed::{LeftOut, Relayed, Why, relayed};
 
 use crate::pb::metric_family as pb;
 use crate::sample::{Family, Kind, Series};

@@ -1,11 +1,12 @@
 //! Remote write 1.0: `prometheus.WriteRequest`, written by hand.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
-use super::EncodeError;
 use super::record::{Flat, is_described};
 use super::template::Draft;
 use super::wire::{self, Label, Merger};
+use super::{EncodeError, Exemplars};
 use crate::sample::Labels;
 
 /// The Content-Type of a request.
@@ -16,7 +17,7 @@ pub const VERSION: &str = "0.1.0";
 /// Whether a request carries its families' metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metadata {
-    /// Type and help of each family in the range whose type or help are known.
+    /// Type, help and unit of each family in the range of which one is known.
     With,
     /// None.
     Without,
@@ -31,9 +32,15 @@ pub fn probe() -> Result<Vec<u8>, EncodeError> {
 }
 
 /// A request before compression, from the record alone.
-pub fn plain(record: &Flat, range: Range<usize>, external: &Labels, metadata: Metadata) -> Vec<u8> {
+pub fn plain(
+    record: &Flat,
+    range: Range<usize>,
+    external: &Labels,
+    metadata: Metadata,
+    exemplars: Exemplars,
+) -> Vec<u8> {
     let mut draft = Draft::default();
-    series(&mut draft, record, range.clone(), external);
+    series(&mut draft, record, range.clone(), external, exemplars);
     if metadata == Metadata::With {
         describe(&mut draft.plain, record, range);
     }
@@ -41,34 +48,64 @@ pub fn plain(record: &Flat, range: Range<usize>, external: &Labels, metadata: Me
 }
 
 /// The series of `record` in `range`.
-pub(super) fn series(draft: &mut Draft, record: &Flat, range: Range<usize>, external: &Labels) {
+pub(super) fn series(
+    draft: &mut Draft,
+    record: &Flat,
+    range: Range<usize>,
+    external: &Labels,
+    exemplars: Exemplars,
+) {
     draft.clear();
-    let Draft { plain, places, .. } = draft;
+    let Draft { plain, places, more: observed } = draft;
     let mut merger = Merger::new(record, external);
     let mut before = Before::default();
     let mut refs = Vec::new();
+    let has_exemplars = exemplars == Exemplars::With && record.has_exemplars();
     for (position, value) in range.clone().zip(record.values(range)) {
         record.refs(position, &mut refs);
         // 1.0 knows no starts.
         let timestamp = record.timestamp(position);
-        before.write(plain, &mut merger, &mut refs, wire::sample_len(timestamp, 0));
+        if has_exemplars {
+            observed.clear();
+            self::exemplars(observed, record, position);
+        }
+        before.write(plain, &mut merger, &mut refs, wire::sample_len(timestamp, 0) + observed.len());
         places.push(wire::sample(plain, *value, timestamp, 0));
+        plain.extend_from_slice(observed);
     }
 }
 
-/// Type and help of each family in the range whose type or help are known.
+/// The exemplars of a sample.
+fn exemplars(out: &mut Vec<u8>, record: &Flat, position: usize) {
+    let mut entry = Vec::new();
+    for one in record.exemplars(position) {
+        entry.clear();
+        for (name, value) in record.observed_labels(one) {
+            wire::length(&mut entry, 1, wire::length_len(name.len()) + wire::length_len(value.len()));
+            wire::text(&mut entry, 1, name);
+            wire::text(&mut entry, 2, value);
+        }
+        wire::observation(&mut entry, one);
+        wire::text(out, 3, &entry);
+    }
+}
+
+/// Type, help and unit of each family in the range of which one is known.
 pub(super) fn describe(out: &mut Vec<u8>, record: &Flat, range: Range<usize>) {
-    // An entry that says nothing would overwrite what a receiver knows.
-    for family in record.used(range).filter(|family| is_described(family)) {
-        let mut entry = Vec::new();
+    let mut told = HashSet::new();
+    let mut entry = Vec::new();
+    // An entry that says nothing would overwrite what a receiver knows. Where two targets mean different things by
+    // one name, there is room for one of them here.
+    for family in record.used(range).filter(|family| is_described(family) && told.insert(family.name_ref)) {
+        entry.clear();
         wire::number(&mut entry, 1, i64::from(family.kind));
         wire::text(&mut entry, 2, record.symbol(family.name_ref));
-        let help = record.symbol(family.help_ref);
-        if !help.is_empty() {
-            wire::text(&mut entry, 4, help);
+        for (field, text) in [(4, record.symbol(family.help_ref)), (5, record.symbol(family.unit_ref))] {
+            if !text.is_empty() {
+                wire::text(&mut entry, field, text);
+            }
         }
-        wire::length(out, 3, entry.len());
-        out.extend_from_slice(&entry);
+        wire::text(out, 3, &entry);
     }
 }
 

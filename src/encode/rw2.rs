@@ -1,12 +1,13 @@
 //! Remote write 2.0: `io.prometheus.write.v2.Request`, written by hand. Each request has a symbol
 //! table of its own.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
-use super::EncodeError;
 use super::record::Flat;
 use super::template::Draft;
 use super::wire::{self, Label, Merger};
+use super::{EncodeError, Exemplars};
 use crate::sample::Labels;
 
 /// The Content-Type of a request. No space after the semicolon: Prometheus, Mimir and Cortex compare the
@@ -26,20 +27,31 @@ pub fn probe() -> Result<Vec<u8>, EncodeError> {
 }
 
 /// A request before compression, from the record alone.
-pub fn plain(record: &Flat, range: Range<usize>, external: &Labels) -> Vec<u8> {
+pub fn plain(record: &Flat, range: Range<usize>, external: &Labels, exemplars: Exemplars) -> Vec<u8> {
     let mut draft = Draft::default();
-    series(&mut draft, record, range, external);
+    series(&mut draft, record, range, external, exemplars);
     draft.plain
 }
 
-/// The series of `record` in `range`, each with its type and help.
-pub(super) fn series(draft: &mut Draft, record: &Flat, range: Range<usize>, external: &Labels) {
+/// The series of `record` in `range`, each with its type, help and unit.
+pub(super) fn series(
+    draft: &mut Draft,
+    record: &Flat,
+    range: Range<usize>,
+    external: &Labels,
+    exemplars: Exemplars,
+) {
     draft.clear();
     let Draft { plain, places, more: series } = draft;
     let mut table = Symbols::new(record.symbol_count(), external.iter().len(), plain);
     let mut merger = Merger::new(record, external);
     let (mut own, mut refs, mut meta) = (Vec::new(), Vec::new(), Vec::new());
     let mut described = None;
+    let mut observed = Vec::new();
+    let has_exemplars = exemplars == Exemplars::With && record.has_exemplars();
+    if has_exemplars {
+        table.known = (0..).zip(record.symbols()).map(|(position, symbol)| (symbol, position)).collect();
+    }
     for (position, value) in range.clone().zip(record.values(range)) {
         record.refs(position, &mut own);
         refs.clear();
@@ -71,16 +83,40 @@ pub(super) fn series(draft: &mut Draft, record: &Flat, range: Range<usize>, exte
             }
         }
         let (timestamp, start) = (record.timestamp(position), record.start_timestamp(position));
-        let size = wire::length_len(refs.len()) + wire::sample_len(timestamp, start) + meta.len();
+        if has_exemplars {
+            observed.clear();
+            self::exemplars(&mut observed, &mut table, record, position);
+        }
+        let size =
+            wire::length_len(refs.len()) + wire::sample_len(timestamp, start) + observed.len() + meta.len();
         wire::length(series, 5, size);
         wire::length(series, 1, refs.len());
         series.extend_from_slice(&refs);
         places.push(wire::sample(series, *value, timestamp, start));
+        series.extend_from_slice(&observed);
         series.extend_from_slice(&meta);
     }
     let table_len = plain.len();
     places.iter_mut().for_each(|place| *place += table_len);
     plain.extend_from_slice(series);
+}
+
+/// The exemplars of a sample.
+fn exemplars<'a>(out: &mut Vec<u8>, table: &mut Symbols<'a>, record: &'a Flat, position: usize) {
+    let (mut refs, mut entry) = (Vec::new(), Vec::new());
+    for one in record.exemplars(position) {
+        refs.clear();
+        entry.clear();
+        for text in record.observed_labels(one).flat_map(|(name, value)| [name, value]) {
+            let number = table.text(record, text);
+            wire::varint(&mut refs, u64::from(number));
+        }
+        if !refs.is_empty() {
+            wire::text(&mut entry, 1, &refs);
+        }
+        wire::observation(&mut entry, one);
+        wire::text(out, 4, &entry);
+    }
 }
 
 /// The request's own symbol table, filled in the order of use.
@@ -91,8 +127,10 @@ struct Symbols<'a> {
     own: Vec<u32>,
     /// The same for an external label's name and value.
     external: Vec<(u32, u32)>,
-    /// Texts of external labels that the record does not know.
-    foreign: Vec<(String, u32)>,
+    /// Texts that are not among the record's symbols.
+    foreign: HashMap<Vec<u8>, u32>,
+    /// Where the record's symbols stand, where many texts are looked for.
+    known: HashMap<&'a [u8], u32>,
 }
 
 impl<'a> Symbols<'a> {
@@ -102,7 +140,8 @@ impl<'a> Symbols<'a> {
             count: 0,
             own: vec![0; record_symbols],
             external: vec![(0, 0); external],
-            foreign: Vec::new(),
+            foreign: HashMap::new(),
+            known: HashMap::new(),
         };
         table.push(b"");
         table
@@ -127,13 +166,13 @@ impl<'a> Symbols<'a> {
         new
     }
 
-    fn external(&mut self, record: &Flat, position: usize, external: &Labels) -> (u32, u32) {
+    fn external(&mut self, record: &'a Flat, position: usize, external: &Labels) -> (u32, u32) {
         match self.external.get(position) {
             Some(known) if known.0 != 0 => return *known,
             _ => {}
         }
         let (name, value) = external.iter().nth(position).map_or(("", ""), |l| (l.name.as_str(), &*l.value));
-        let new = (self.text(record, name), self.text(record, value));
+        let new = (self.text(record, name.as_bytes()), self.text(record, value.as_bytes()));
         if let Some(place) = self.external.get_mut(position) {
             *place = new;
         }
@@ -141,15 +180,16 @@ impl<'a> Symbols<'a> {
     }
 
     /// A text that may or may not stand among the record's symbols; each stands in the table once.
-    fn text(&mut self, record: &Flat, text: &str) -> u32 {
-        if let Some(position) = record.position(text.as_bytes()) {
+    fn text(&mut self, record: &'a Flat, text: &[u8]) -> u32 {
+        let known = if self.known.is_empty() { record.position(text) } else { self.known.get(text).copied() };
+        if let Some(position) = known {
             return self.own(record, position);
         }
-        if let Some((_, known)) = self.foreign.iter().find(|(known, _)| known == text) {
+        if let Some(known) = self.foreign.get(text) {
             return *known;
         }
-        let new = self.push(text.as_bytes());
-        self.foreign.push((text.to_owned(), new));
+        let new = self.push(text);
+        self.foreign.insert(text.to_owned(), new);
         new
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Exemplars;
 use super::record::Flat;
 
 /// A request as it is written, with memory that the next one uses again.
@@ -26,6 +27,7 @@ impl Draft {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
     pub(super) is_two: bool,
+    pub(super) exemplars: Exemplars,
     pub(super) range: Range<usize>,
 }
 
@@ -40,9 +42,16 @@ pub(super) struct Template {
 /// A timestamp as most are written: any from 2004 to 2109 takes so many bytes.
 pub(super) type Time = [u8; 6];
 
-/// The time of all samples of a record, where a template can take it.
-pub(super) fn time(record: &Flat) -> Option<Time> {
-    let at = u64::try_from(record.common_timestamp()?).ok()?;
+/// The time of all samples of a record, where a request of this kind differs in nothing but it and the values.
+pub(super) fn time(record: &Flat, kind: &Kind) -> Option<Time> {
+    // 1.0 knows no starts.
+    if record.has_times()
+        || kind.is_two && record.has_starts()
+        || kind.exemplars == Exemplars::With && record.has_exemplars()
+    {
+        return None;
+    }
+    let at = u64::try_from(record.common_timestamp()).ok()?;
     let mut bytes = Vec::with_capacity(10);
     super::wire::varint(&mut bytes, at);
     bytes.try_into().ok()

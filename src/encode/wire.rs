@@ -1,7 +1,7 @@
 //! The few bytes of protobuf that the remote-write encoders write by hand, and the labels of a series
 //! with the external ones merged in.
 
-use super::record::Flat;
+use super::record::{Flat, Observed};
 use crate::sample::Labels;
 
 #[inline]
@@ -56,6 +56,13 @@ pub(super) fn sample_len(timestamp: i64, start: i64) -> usize {
     length_len(10 + varint_len(timestamp as u64) + start)
 }
 
+/// An exemplar's value, also where it is zero, and its time.
+pub(super) fn observation(out: &mut Vec<u8>, one: &Observed) {
+    out.push(2 << 3 | 1);
+    out.extend_from_slice(&one.value_bits.to_le_bytes());
+    number(out, 3, one.timestamp);
+}
+
 /// A number; left out where it is zero, as proto3 does.
 pub(super) fn number(out: &mut Vec<u8>, field: u32, number: i64) {
     if number != 0 {
@@ -63,6 +70,19 @@ pub(super) fn number(out: &mut Vec<u8>, field: u32, number: i64) {
         // Protobuf writes a negative number as its two's complement.
         varint(out, number as u64);
     }
+}
+
+/// 64 bits; left out where they are zero.
+pub(super) fn fixed(out: &mut Vec<u8>, field: u32, bits: u64) {
+    if bits != 0 {
+        out.push((field << 3 | 1) as u8);
+        out.extend_from_slice(&bits.to_le_bytes());
+    }
+}
+
+/// A signed number as protobuf's `sint64` writes it.
+pub(super) fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
 }
 
 /// A label of a series: the pair at this place of its own references, or the external one at this position.

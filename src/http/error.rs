@@ -79,6 +79,8 @@ pub enum HttpError {
         status: u16,
         /// The beginning of what it said.
         text: String,
+        /// Its header `Retry-After`.
+        retry_after: Option<Box<str>>,
     },
     /// The OAuth2 token endpoint refuses us.
     #[error("the OAuth2 token endpoint {at} answered {status}: {text}")]
@@ -126,6 +128,14 @@ impl HttpError {
     /// Whether somebody has refused us as a whole: asked again slowly, nothing is dropped.
     pub fn is_refusal(&self) -> bool {
         matches!(self, HttpError::TokenRefused { .. })
+    }
+
+    /// What whoever is in the way says of when to ask again, as it stands in the header `Retry-After`.
+    pub fn retry_after(&self) -> Option<&str> {
+        match self {
+            HttpError::TokenBusy { retry_after, .. } => retry_after.as_deref(),
+            _ => None,
+        }
     }
 
     /// What an operator can do; where there is nothing but waiting, where to look.

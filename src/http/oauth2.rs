@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use reqwest::Method;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -146,7 +146,7 @@ impl Tokens {
                 Ok(answer) => answer,
                 Err(source) => return Err(HttpError::Token { at, source: Box::new(source) }),
             };
-            let Answer { status, body, .. } = answer;
+            let Answer { status, headers, body, .. } = answer;
             match answer::read(status, &body) {
                 Ok(issued) => Ok(issued),
                 Err(answer::Failure { text, next_step }) => {
@@ -155,7 +155,11 @@ impl Tokens {
                     let text = shortened(&mask.apply(&text), SHOWN);
                     Err(match next_step {
                         Some(next_step) => HttpError::TokenRefused { at, status, text, next_step },
-                        None => HttpError::TokenBusy { at, status, text },
+                        None => {
+                            let said = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+                            let retry_after = said.map(Box::from);
+                            HttpError::TokenBusy { at, status, text, retry_after }
+                        }
                     })
                 }
             }

@@ -55,7 +55,7 @@ impl History {
     /// Takes in what is new among the latest batches; a source that is no more is forgotten.
     pub fn record(&mut self, latest: &Latest) {
         self.0.retain(|source, _| latest.contains_key(source));
-        for (source, batch) in latest.iter().filter(|(source, _)| **source != Source::Own) {
+        for (source, batch) in latest.iter().filter(|(source, _)| matches!(source, Source::Account(_))) {
             let past = self.0.entry(source.clone()).or_default();
             if past.seen.is_none_or(|seen| seen < batch.at()) {
                 past.record(batch);

@@ -25,7 +25,7 @@ use super::query::Query;
 use super::view::View;
 use super::{PageState, html, look, script};
 use crate::encode;
-use crate::sample::{Batch, Scope, Source};
+use crate::sample::{Batch, Latest, Scope, Source};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -164,13 +164,17 @@ async fn metrics(served: &Arc<Served>, accept: &str) -> Reply {
 
 /// Makes an answer where that belongs: what takes long must not hold up others.
 async fn made(served: &Arc<Served>, make: impl FnOnce(&Served) -> Reply + Send + 'static) -> Reply {
-    let series: usize = served.state.latest.borrow().values().map(|batch| batch.series_count()).sum();
-    if series < MANY_SERIES {
+    if series_shown(&served.state.latest.borrow()) < MANY_SERIES {
         return make(served);
     }
     let served = Arc::clone(served);
     let made = tokio::task::spawn_blocking(move || make(&served)).await;
     made.unwrap_or_else(|_| Reply::text(StatusCode::INTERNAL_SERVER_ERROR, BROKEN))
+}
+
+fn series_shown(latest: &Latest) -> usize {
+    let shown = latest.iter().filter(|(source, _)| !matches!(source, Source::Target { .. }));
+    shown.map(|(_, batch)| batch.series_count()).sum()
 }
 
 fn render(state: &PageState, form: Form) -> Vec<u8> {
@@ -179,7 +183,8 @@ fn render(state: &PageState, form: Form) -> Vec<u8> {
     let own = own.inspect_err(|error| tracing::error!(%error, "the own metrics cannot be shown"));
     let batches: Vec<&Batch> = latest
         .iter()
-        .filter(|(source, _)| **source != Source::Own)
+        // Fresher than the latest one are the program's own; a relayed page is somebody else's to scrape.
+        .filter(|(source, _)| matches!(source, Source::Account(_)))
         .map(|(_, batch)| &**batch)
         .chain(own.as_ref().ok())
         .collect();

@@ -2,63 +2,19 @@
 //! goes in, a [`Change`] comes out; once it is committed it is applied. Pure: no disk, no clock.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Bound, Dropped, Entry, Position, Record, Scope, Start, Waiting};
+use super::head::{Head, Kept};
+use super::parts::{Ledger, Parts, Plan};
+use super::terms::{Terms, Turned};
+use super::{Bound, Dropped, Entry, Position, Record, Scope, Start, Turn, Waiting};
 
 /// So many records tell the rate.
 const RECENT: usize = 128;
 /// So many records that nobody needs any more are freed at once: one by one each acknowledgement would write
 /// the trees of the records anew, and not only that of the cursors.
 const FREED_AT_ONCE: usize = 32;
-
-/// What is known of a record without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) samples: u64,
-    pub(super) oldest_ms: i64,
-    /// Its encoded length.
-    pub(super) bytes: u64,
-    /// The first record of its entry: records of one tick have no series in common.
-    pub(super) tick: u64,
-}
-
-impl Head {
-    pub(super) fn of(record: &Record, tick: u64) -> Self {
-        Head {
-            samples: record.samples as u64,
-            oldest_ms: record.oldest_ms,
-            bytes: record.bytes.len() as u64,
-            tick,
-        }
-    }
-
-    /// What it takes in the file: a value has pages of its own, as many as the next power of two.
-    pub(super) fn cost(self) -> u64 {
-        const PAGE: u64 = 4096;
-        (self.bytes + 64).div_ceil(PAGE).next_power_of_two() * PAGE
-    }
-}
-
-/// The records of a source from which its present series can be read: they stay until newer ones do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Kept {
-    /// The last ones that spoke for all of its series.
-    pub(super) whole: Range<u64>,
-    /// The last ones after these that spoke for some.
-    pub(super) also: Range<u64>,
-}
-
-impl Kept {
-    fn has(&self, number: u64) -> bool {
-        self.whole.contains(&number) || self.also.contains(&number)
-    }
-
-    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> + use<> {
-        self.whole.clone().chain(self.also.clone())
-    }
-}
 
 /// The bounds of the queue.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +30,8 @@ pub(super) struct Bounds {
 pub(super) struct Change {
     /// New records, numbered from the end on.
     pub(super) new: Vec<Record>,
+    /// What new records share, and what nobody shares any more.
+    pub(super) parts: Plan,
     /// Records that nobody needs any more.
     pub(super) freed: Vec<u64>,
     /// Cursors that move, or come.
@@ -86,6 +44,8 @@ pub(super) struct Change {
     pub(super) first: u64,
     /// What the bounds have cost.
     pub(super) dropped: Vec<Dropped>,
+    /// Terms that come and go.
+    pub(super) terms: Turned,
 }
 
 /// The mirror.
@@ -99,9 +59,12 @@ pub(super) struct Index {
     /// Records before `first` that are there since a source last spoke in them, or since they are not freed
     /// yet.
     held: BTreeMap<u64, Head>,
+    parts: Parts,
     cursors: BTreeMap<String, Position>,
     kept: BTreeMap<String, Kept>,
+    terms: Terms,
     newest_ms: Option<i64>,
+    /// What records take, without their parts.
     cost: u64,
     /// The last records that were appended, for the rate.
     recent: VecDeque<Head>,
@@ -111,14 +74,17 @@ impl Index {
     /// As a store says it; nothing where the heads have a gap, which no transaction leaves. Acknowledgements
     /// move cursors and leave `first` where it was.
     pub(super) fn load(
-        heads: impl Iterator<Item = (u64, Head)>,
+        heads: &[(u64, Head)],
+        lengths: &BTreeMap<u64, u64>,
         first: u64,
         cursors: BTreeMap<String, Position>,
         kept: BTreeMap<String, Kept>,
+        terms: Terms,
     ) -> Option<Self> {
         let first = cursors.values().map(|at| at.record).min().map_or(first, |needed| needed.max(first));
-        let mut index = Index { first, cursors, kept, ..Index::default() };
-        for (number, head) in heads {
+        let parts = Parts::load(lengths, heads.iter().filter_map(|(_, head)| head.part));
+        let mut index = Index { first, cursors, kept, parts, terms, ..Index::default() };
+        for (number, head) in heads.iter().copied() {
             index.cost += head.cost();
             index.newest_ms = index.newest_ms.max(Some(head.oldest_ms));
             if number < first {
@@ -151,8 +117,14 @@ impl Index {
         self.first
     }
 
+    /// What everything takes in the store's pages.
     pub(super) fn cost(&self) -> u64 {
-        self.cost
+        self.cost + self.parts.cost()
+    }
+
+    /// The bytes of a part that are still in memory.
+    pub(super) fn live(&self, part: u64) -> Option<Arc<[u8]>> {
+        self.parts.live(part)
     }
 
     /// Records before `first` that no source has last spoken in.
@@ -173,6 +145,22 @@ impl Index {
         &self.kept
     }
 
+    /// The terms of a record.
+    pub(super) fn terms(&self, endpoint: &str, record: u64) -> Option<Arc<[u8]>> {
+        self.terms.at(endpoint, record).cloned()
+    }
+
+    /// The last terms of each endpoint.
+    pub(super) fn last_terms(&self) -> BTreeMap<String, Arc<[u8]>> {
+        self.terms.last()
+    }
+
+    /// Without the terms that an endpoint has passed where it stands after a change.
+    pub(super) fn without_passed(&self, endpoint: &str, change: Change) -> Change {
+        let needed = change.cursors.get(endpoint).or(self.cursors.get(endpoint)).map_or(0, |at| at.record);
+        Change { terms: self.terms.passed(endpoint, needed), ..change }
+    }
+
     pub(super) fn head(&self, number: u64) -> Option<Head> {
         match number.checked_sub(self.first) {
             Some(place) => self.heads.get(usize::try_from(place).ok()?).map(|(_, head)| *head),
@@ -190,9 +178,9 @@ impl Index {
         let (begin, end) = (self.recent.front()?, self.recent.back()?);
         let took_ms = u64::try_from(end.oldest_ms.checked_sub(begin.oldest_ms)?).ok().filter(|ms| *ms > 0)?;
         // The first one was there when the time began.
-        let cost: u64 = self.recent.iter().skip(1).map(|head| head.cost()).sum();
+        let cost: u64 = self.recent.iter().skip(1).map(|head| self.parts.share(*head)).sum();
         let unneeded: u64 = self.unneeded(None).map(|(_, head)| head.cost()).sum();
-        let room = bounds.cost.saturating_sub(self.cost - unneeded);
+        let room = bounds.cost.saturating_sub(self.cost() - unneeded);
         Duration::try_from_secs_f64(room as f64 / cost as f64 * took_ms as f64 / 1000.0).ok()
     }
 
@@ -229,9 +217,8 @@ impl Index {
 
     /// An endpoint's cursor goes to the end, past everything that waits for it.
     pub(super) fn skip(&self, endpoint: &str) -> Change {
-        let mut change = self.moved(endpoint, Position { record: self.end(), sample: 0 });
-        change.freed = self.freed(change.first, None);
-        change
+        let change = self.moved(endpoint, Position { record: self.end(), sample: 0 });
+        self.free(change)
     }
 
     /// Every record that is needed.
@@ -245,8 +232,8 @@ impl Index {
         let mut change = Change { removed: vec![endpoint.to_owned()], ..Change::default() };
         let others = self.cursors.iter().filter(|(name, _)| *name != endpoint);
         change.first = others.map(|(_, at)| at.record).min().unwrap_or(self.end());
-        change.freed = self.freed(change.first, None);
-        change
+        change.terms = self.terms.without(endpoint);
+        self.free(change)
     }
 
     /// An endpoint has done everything between two positions; nothing where it no longer stands at the first.
@@ -256,12 +243,19 @@ impl Index {
         let whole = self.head(to.record).map_or(0, |head| head.samples);
         let is_done = to.sample as u64 >= whole;
         let to = if is_done { Position { record: (to.record + 1).min(self.end()), sample: 0 } } else { to };
-        let mut change = self.moved(endpoint, to);
-        let freed = self.freed(change.first, None);
-        if freed.len() >= FREED_AT_ONCE {
-            change.freed = freed;
-        }
-        Some(change)
+        let change = self.moved(endpoint, to);
+        let enough = self.freed(change.first, None).nth(FREED_AT_ONCE - 1).is_some();
+        Some(if enough { self.free(change) } else { change })
+    }
+
+    /// A change with everything freed that nobody needs after it.
+    fn free(&self, change: Change) -> Change {
+        let freed: Vec<u64> = self.freed(change.first, None).collect();
+        let nothing = Plan::default();
+        let mut ledger = Ledger::new(&self.parts, &nothing, self.cost());
+        freed.iter().filter_map(|number| self.head(*number)).for_each(|head| ledger.free(head));
+        let parts = Plan { gone: ledger.gone(), ..Plan::default() };
+        Change { freed, parts, ..change }
     }
 
     /// Without freeing anything.
@@ -283,15 +277,23 @@ impl Index {
     }
 
     /// New records at the end; what the bounds do not allow goes, the oldest first.
-    pub(super) fn append(&self, entry: &Entry, bounds: Bounds) -> Change {
+    pub(super) fn append(&self, entry: &Entry, turns: &[Turn], bounds: Bounds) -> Change {
         let end = self.end() + entry.records.len() as u64;
         let new = self.end()..end;
         let old = self.kept.get(&entry.source).cloned().unwrap_or_default();
         let kept = match entry.scope {
-            Scope::Whole => Kept { whole: new, also: 0..0 },
-            Scope::Part => Kept { whole: old.whole, also: new },
+            Scope::Whole => Some(Kept { whole: new, also: 0..0 }),
+            Scope::Part => Some(Kept { whole: old.whole, also: new }),
+            Scope::None => None,
         };
-        let heads: Vec<Head> = entry.records.iter().map(|record| Head::of(record, self.end())).collect();
+        let said = kept.as_ref().map(|kept| (&*entry.source, kept));
+        let mut parts = self.parts.plan(self.end(), &entry.records);
+        let heads: Vec<Head> = entry
+            .records
+            .iter()
+            .zip(&parts.uses)
+            .map(|(record, part)| Head::of(record, self.end(), *part))
+            .collect();
         let head = |number: u64| {
             let place = number.checked_sub(self.end()).and_then(|place| usize::try_from(place).ok());
             place.map_or_else(|| self.head(number), |place| heads.get(place).copied())
@@ -300,20 +302,23 @@ impl Index {
         let mut cursors = self.cursors.clone();
         let needed =
             |cursors: &BTreeMap<String, Position>| cursors.values().map(|at| at.record).min().unwrap_or(end);
-        let mut cost = self.cost + heads.iter().map(|head| head.cost()).sum::<u64>();
+        let cost = self.cost() + heads.iter().map(|head| head.cost()).sum::<u64>();
+        let mut left = Ledger::new(&self.parts, &parts, cost);
         // What is freed without any bound is no cost to anyone.
-        let still_kept = |number: u64| self.is_kept(number, Some((&entry.source, &kept)));
-        cost -= self.unneeded(Some((&entry.source, &kept))).map(|(_, head)| head.cost()).sum::<u64>();
+        let still_kept = |number: u64| self.is_kept(number, said);
+        self.unneeded(said).for_each(|(_, head)| left.free(head));
         let mut first = self.first;
         let mut dropped = Vec::new();
         loop {
             while first < needed(&cursors) {
-                cost -= head(first).filter(|_| !still_kept(first)).map_or(0, Head::cost);
+                if let Some(head) = head(first).filter(|_| !still_kept(first)) {
+                    left.free(head);
+                }
                 first += 1;
             }
             let Some(oldest) = head(first).filter(|_| first < end) else { break };
             let age = newest.map_or(0, |newest| newest.saturating_sub(oldest.oldest_ms));
-            let bound = if cost > bounds.cost {
+            let bound = if left.cost > bounds.cost {
                 Bound::Size
             } else if u128::try_from(age).is_ok_and(|age| age > bounds.age.as_millis()) {
                 Bound::Age
@@ -327,24 +332,27 @@ impl Index {
             }
         }
         cursors.retain(|name, at| self.cursors.get(name) != Some(at));
-        let mut freed = self.freed(first, Some((&entry.source, &kept)));
-        freed.extend((self.end()..first).filter(|number| !kept.has(*number)));
+        let of_entry = (self.end()..first).filter(|number| !said.is_some_and(|(_, kept)| kept.has(*number)));
+        let freed = self.freed(first, said).chain(of_entry).collect();
+        parts.gone = left.gone();
         Change {
             new: entry.records.clone(),
+            parts,
             freed,
             cursors,
             removed: Vec::new(),
-            kept: Some((entry.source.clone(), kept)),
+            kept: kept.map(|kept| (entry.source.clone(), kept)),
             first,
             dropped,
+            terms: Terms::turned(turns, self.end()),
         }
     }
 
     /// Takes over what was committed.
     pub(super) fn apply(&mut self, change: Change) {
         let tick = self.end();
-        for record in &change.new {
-            let head = Head::of(record, tick);
+        for (record, part) in change.new.iter().zip(&change.parts.uses) {
+            let head = Head::of(record, tick, *part);
             self.cost += head.cost();
             self.newest_ms = self.newest_ms.max(Some(head.oldest_ms));
             self.push(head);
@@ -354,9 +362,9 @@ impl Index {
             self.held.insert(self.first, head);
             self.first += 1;
         }
-        for number in change.freed {
-            self.cost -= self.held.remove(&number).map_or(0, Head::cost);
-        }
+        let freed: Vec<Head> = change.freed.iter().filter_map(|number| self.held.remove(number)).collect();
+        self.cost -= freed.iter().map(|head| head.cost()).sum::<u64>();
+        self.parts.apply(change.parts, freed.iter().filter_map(|head| head.part));
         self.cursors.extend(change.cursors);
         for endpoint in change.removed {
             self.cursors.remove(&endpoint);
@@ -364,12 +372,13 @@ impl Index {
         if let Some((source, kept)) = change.kept {
             self.kept.insert(source, kept);
         }
+        self.terms.apply(change.terms);
     }
 
     /// The records before `first` that go, where one source's kept ones become others.
-    fn freed(&self, first: u64, new: Option<(&str, &Kept)>) -> Vec<u64> {
-        let passed = (self.first..first.min(self.end())).filter(|number| !self.is_kept(*number, new));
-        self.unneeded(new).map(|(number, _)| number).chain(passed).collect()
+    fn freed<'a>(&'a self, first: u64, new: Option<(&'a str, &'a Kept)>) -> impl Iterator<Item = u64> + 'a {
+        let passed = (self.first..first.min(self.end())).filter(move |number| !self.is_kept(*number, new));
+        self.unneeded(new).map(|(number, _)| number).chain(passed)
     }
 
     fn is_kept(&self, number: u64, new: Option<(&str, &Kept)>) -> bool {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::error::StoreError;
 use super::place::{Opened, Place, words};
 use super::store::Store;
-use super::{Appended, Bound, Discarded, Dropped, Entry, QueueError, Start, View};
+use super::{Appended, Bound, Discarded, Dropped, Entry, QueueError, Start, Turn, View};
 
 /// So much waits in memory for a store that is closed.
 const MOST_PENDING: usize = 64 << 20;
@@ -25,7 +25,7 @@ pub(super) struct Keeper {
     state: State,
     /// Endpoints that have a cursor, or get one as soon as the store is open.
     endpoints: BTreeMap<String, Start>,
-    pending: VecDeque<Entry>,
+    pending: VecDeque<Pending>,
     pending_bytes: usize,
     /// Where the queue ended when the first of them was last tried: a commit that failed may have been
     /// durable all the same.
@@ -41,6 +41,13 @@ pub(super) struct Keeper {
     on_reserve: bool,
     /// What can be seen from outside may be another since [`Keeper::take_changed`].
     changed: bool,
+}
+
+/// What waits for the store.
+#[derive(Clone, Debug)]
+struct Pending {
+    entry: Entry,
+    turns: Vec<Turn>,
 }
 
 #[derive(Debug)]
@@ -118,18 +125,28 @@ impl Keeper {
     }
 
     /// Puts an entry at the end: into the store, or to those that wait for it.
+    #[cfg(test)]
     pub(super) fn append(&mut self, entry: Entry) -> Appended {
+        self.append_turning(entry, Vec::new())
+    }
+
+    /// The same, and in the same transaction other terms for endpoints.
+    pub(super) fn append_turning(&mut self, entry: Entry, turns: Vec<Turn>) -> Appended {
         self.changed = true;
         self.pending_bytes += entry.bytes();
-        self.pending.push_back(entry);
+        self.pending.push_back(Pending { entry, turns });
         let mut trouble = self.ready().err();
         if trouble.is_some() && self.is_due() {
             // The reserve was given back: its room may be all that is needed.
             trouble = self.ready().err();
         }
         while self.pending_bytes > MOST_PENDING
-            && let Some(lost) = self.take_pending()
+            && let Some(Pending { entry: lost, mut turns }) = self.take_pending()
         {
+            if let Some(next) = self.pending.front_mut() {
+                turns.iter_mut().for_each(|turn| turn.after = 0);
+                next.turns.splice(..0, turns);
+            }
             let samples = lost.records.iter().map(|record| record.samples).sum();
             let of = |endpoint: &String| Dropped { endpoint: endpoint.clone(), samples, bound: Bound::Disk };
             self.dropped.extend(self.endpoints.keys().map(of));
@@ -161,7 +178,7 @@ impl Keeper {
 
     /// The state to be seen from outside; of a closed store as it was.
     pub(super) fn view(&self, last: View) -> View {
-        let waiting_outside = self.pending.iter().flat_map(|entry| &entry.records);
+        let waiting_outside = self.pending.iter().flat_map(|one| &one.entry.records);
         let pending_samples = waiting_outside.map(|record| record.samples as u64).sum();
         match &self.state {
             State::Closed { why, .. } => View { trouble: Some(why.clone()), pending_samples, ..last },
@@ -210,11 +227,11 @@ impl Keeper {
                 Err(error) => return Err(self.close(&error)),
             }
         }
-        while let Some(entry) = self.pending.front().cloned() {
+        while let Some(Pending { entry, turns }) = self.pending.front().cloned() {
             if let State::Open(store) = &self.state {
                 self.tried_at = Some(store.index().end());
             }
-            let dropped = self.attempt(|store| store.append(&entry))?;
+            let dropped = self.attempt(|store| store.append(&entry, &turns))?;
             self.tried_at = None;
             self.dropped.extend(dropped);
             self.take_pending();
@@ -228,10 +245,10 @@ impl Keeper {
         matches!(self.state, State::Closed { again_at, .. } if again_at <= Instant::now())
     }
 
-    fn take_pending(&mut self) -> Option<Entry> {
-        let entry = self.pending.pop_front()?;
-        self.pending_bytes -= entry.bytes();
-        Some(entry)
+    fn take_pending(&mut self) -> Option<Pending> {
+        let first = self.pending.pop_front()?;
+        self.pending_bytes -= first.entry.bytes();
+        Some(first)
     }
 
     fn attempt<T>(

@@ -154,14 +154,7 @@ pub(super) fn try_folder(folder: &Path) -> io::Result<()> {
     if store.try_exists()? {
         OpenOptions::new().read(true).write(true).open(&store)?;
     }
-    // Where the folder is not there, it is made in the first one above that is.
-    let mut above = folder;
-    while !above.try_exists()? {
-        above = match above.parent() {
-            Some(above) if !above.as_os_str().is_empty() => above,
-            _ => Path::new("."),
-        };
-    }
+    let above = made_in(folder)?;
     if !above.is_dir() {
         return Err(io::Error::new(
             io::ErrorKind::NotADirectory,
@@ -172,6 +165,27 @@ pub(super) fn try_folder(folder: &Path) -> io::Result<()> {
     let trace = above.join(format!(".fleetpush-{}", process::id()));
     OpenOptions::new().write(true).create_new(true).open(&trace)?;
     fs::remove_file(&trace)
+}
+
+/// How many bytes a store in a folder can take of its disk: what is free, and what the store has of it already.
+pub(super) fn room_on_disk(folder: &Path) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let disk = rustix::fs::statvfs(made_in(folder)?)?;
+    let bytes = |path: &str| fs::metadata(folder.join(path)).map_or(0, |found| found.blocks() * 512);
+    let reserve = (RESERVE_BYTES as u64).saturating_sub(bytes(RESERVE));
+    Ok((disk.f_bavail.saturating_mul(disk.f_frsize) + bytes(FILE)).saturating_sub(reserve))
+}
+
+/// The folder, or where it is not there the first one above that is, in which it is made.
+fn made_in(folder: &Path) -> io::Result<&Path> {
+    let mut above = folder;
+    while !above.try_exists()? {
+        above = match above.parent() {
+            Some(above) if !above.as_os_str().is_empty() => above,
+            _ => Path::new("."),
+        };
+    }
+    Ok(above)
 }
 
 /// Who has the store in a folder open, as it says itself.

@@ -149,7 +149,7 @@ impl Shelf {
 
 /// How many bytes it takes.
 fn length(refused: &Refused) -> usize {
-    48 + refused.endpoint.len() + refused.record.bytes.len()
+    48 + refused.endpoint.len() + refused.record.length()
 }
 
 /// Numbers of eight bytes, little endian, then the endpoint's name and the record's bytes.
@@ -163,12 +163,12 @@ pub(super) fn encode(refused: &Refused) -> Vec<u8> {
         record.oldest_ms.cast_unsigned(),
         endpoint.len() as u64,
     ];
-    let mut all = Vec::with_capacity(48 + endpoint.len() + record.bytes.len());
+    let mut all = Vec::with_capacity(48 + endpoint.len() + record.length());
     for number in numbers {
         all.extend_from_slice(&number.to_le_bytes());
     }
     all.extend_from_slice(endpoint.as_bytes());
-    all.extend_from_slice(&record.bytes);
+    all.extend_from_slice(&record.bytes());
     all
 }
 
@@ -188,7 +188,7 @@ pub(super) fn decode(mut bytes: &[u8]) -> Option<Refused> {
         endpoint: String::from_utf8(name.to_vec()).ok()?,
         position: Position { record, sample: count(sample)? },
         samples: count(samples)?,
-        record: Record { bytes: bytes.into(), samples: count(of)?, oldest_ms },
+        record: Record::new(bytes.into(), count(of)?, oldest_ms),
     })
 }
 
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again_and_nothing_else_is() {
-        let record = Record { bytes: vec![1, 2, 3].into(), samples: 7, oldest_ms: -5 };
+        let record = Record::new(vec![1, 2, 3].into(), 7, -5);
         let position = Position { record: 9, sample: 2 };
         let refused = Refused { endpoint: "höst".into(), position, samples: 5, record };
         let bytes = encode(&refused);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     fn refused(endpoint: &str, length: usize) -> Refused {
-        let record = Record { bytes: vec![0; length].into(), samples: 9, oldest_ms: 0 };
+        let record = Record::new(vec![0; length].into(), 9, 0);
         Refused { endpoint: endpoint.into(), position: Position::default(), samples: 9, record }
     }
 

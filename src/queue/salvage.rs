@@ -1,7 +1,7 @@
 //! What can still be read of a damaged store goes into a new one: every record whose checksum is right, and
 //! a gap for each of the others, which its readers count. The damaged file is only read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -11,7 +11,8 @@ use redb::{Builder, Key, ReadOnlyDatabase, ReadableDatabase, ReadableTable, Tabl
 use super::error::StoreError;
 use super::store::Store;
 use super::tables::{
-    BLOBS, CURSORS, HEADS, HeadRow, KEPT, META, RECORDS, REFUSED, STATES, named, sealed, unsealed,
+    BLOBS, CURSORS, HEADS, HeadRow, KEPT, META, PARTS, RECORDS, REFUSED, STATES, TERMS, USES, UseRow, named,
+    sealed, unsealed,
 };
 
 /// Records that are copied in one transaction.
@@ -29,22 +30,28 @@ pub(super) struct Saved {
 
 /// Copies from the file at `from` into `into`, which is empty; nothing where the file cannot be read at all.
 pub(super) fn copy(from: &Path, into: &mut Store) -> Result<Option<Saved>, StoreError> {
-    let Some(Numbered { old, first, heads, numbers }) = numbered(from) else { return Ok(None) };
-    let cursors = rows(&old, CURSORS, |name: &str, at| Some((name.to_owned(), at)));
-    let kept = rows(&old, KEPT, |name: &str, ranges| Some((name.to_owned(), ranges)));
-    let states = rows(&old, STATES, |name: &str, state: &[u8]| Some((name.to_owned(), state.to_vec())));
-    let refused = rows(&old, REFUSED, |number, bytes: &[u8]| Some((number, bytes.to_vec())));
-    let blobs = rows(&old, BLOBS, |name: &str, blob: &[u8]| Some((name.to_owned(), blob.to_vec())));
+    let Some(found) = numbered(from) else { return Ok(None) };
+    let Numbered { old, first, heads, uses, parts, numbers } = &found;
+    let cursors = rows(old, CURSORS, |name: &str, at| Some((name.to_owned(), at)));
+    let terms = rows(old, TERMS, |(name, from): (&str, u64), terms: &[u8]| {
+        Some(((name.to_owned(), from), terms.to_vec()))
+    });
+    let kept = rows(old, KEPT, |name: &str, ranges| Some((name.to_owned(), ranges)));
+    let states = rows(old, STATES, |name: &str, state: &[u8]| Some((name.to_owned(), state.to_vec())));
+    let refused = rows(old, REFUSED, |number, bytes: &[u8]| Some((number, bytes.to_vec())));
+    let blobs = rows(old, BLOBS, |name: &str, blob: &[u8]| Some((name.to_owned(), blob.to_vec())));
     let mut saved = Saved::default();
     for some in numbers.chunks(AT_ONCE) {
         let txn = into.db().begin_write()?;
         for number in some {
-            let head = heads.get(number).copied().unwrap_or_default();
-            let named = named(*number, head);
-            txn.open_table(HEADS)?.insert(number, head)?;
-            match record(&old, *number, &named) {
+            txn.open_table(HEADS)?.insert(number, heads.get(number).copied().unwrap_or_default())?;
+            match found.record(*number) {
                 Some(bytes) => {
-                    txn.open_table(RECORDS)?.insert(number, sealed(&named, &bytes).as_slice())?;
+                    let sealed = sealed(&found.named(*number), &bytes);
+                    txn.open_table(RECORDS)?.insert(number, sealed.as_slice())?;
+                    if let Some(part) = uses.get(number) {
+                        txn.open_table(USES)?.insert(number, part)?;
+                    }
                     saved.records += 1;
                 }
                 None => saved.lost += 1,
@@ -53,9 +60,17 @@ pub(super) fn copy(from: &Path, into: &mut Store) -> Result<Option<Saved>, Store
         txn.commit()?;
     }
     let txn = into.db().begin_write()?;
+    for number in parts {
+        if let Some(bytes) = part(old, *number) {
+            txn.open_table(PARTS)?.insert(number, sealed(&[*number], &bytes).as_slice())?;
+        }
+    }
     txn.open_table(META)?.insert("first", first)?;
     for (endpoint, at) in &cursors {
         txn.open_table(CURSORS)?.insert(endpoint.as_str(), at)?;
+    }
+    for ((endpoint, from), terms) in &terms {
+        txn.open_table(TERMS)?.insert((endpoint.as_str(), *from), terms.as_slice())?;
     }
     for (source, ranges) in &kept {
         txn.open_table(KEPT)?.insert(source.as_str(), ranges)?;
@@ -71,18 +86,17 @@ pub(super) fn copy(from: &Path, into: &mut Store) -> Result<Option<Saved>, Store
     }
     txn.commit()?;
     into.reload()?;
-    close(old);
+    close(found.old);
     Ok(Some(saved))
 }
 
 /// How many records can be read of the file at `from`, and how many cannot.
 pub(super) fn survey(from: &Path) -> Option<(usize, usize)> {
-    let Numbered { old, heads, numbers, .. } = numbered(from)?;
-    let named = |number: u64| named(number, heads.get(&number).copied().unwrap_or_default());
-    let is_readable = |number: &u64| record(&old, *number, &named(*number)).is_some();
-    let readable = numbers.iter().filter(|number| is_readable(number)).count();
-    close(old);
-    Some((readable, numbers.len() - readable))
+    let found = numbered(from)?;
+    let readable = found.numbers.iter().filter(|number| found.record(**number).is_some()).count();
+    let damaged = found.numbers.len() - readable;
+    close(found.old);
+    Some((readable, damaged))
 }
 
 /// A file whose records have numbers, though not each of them can be read.
@@ -90,7 +104,22 @@ struct Numbered {
     old: ReadOnlyDatabase,
     first: u64,
     heads: BTreeMap<u64, HeadRow>,
+    uses: BTreeMap<u64, UseRow>,
+    /// The parts that can be read, of those that are used.
+    parts: BTreeSet<u64>,
     numbers: Vec<u64>,
+}
+
+impl Numbered {
+    fn named(&self, number: u64) -> Vec<u64> {
+        named(number, self.heads.get(&number).copied().unwrap_or_default(), self.uses.get(&number).copied())
+    }
+
+    /// A record's own bytes, where what it shares can be read as well.
+    fn record(&self, number: u64) -> Option<Vec<u8>> {
+        let is_whole = self.uses.get(&number).is_none_or(|(part, _)| self.parts.contains(part));
+        is_whole.then(|| sealed_in(&self.old, RECORDS, number, &self.named(number))).flatten()
+    }
 }
 
 fn numbered(from: &Path) -> Option<Numbered> {
@@ -106,7 +135,14 @@ fn numbered(from: &Path) -> Option<Numbered> {
     let first = if begin.saturating_sub(first) > most { begin } else { first };
     let held: Vec<u64> = heads.keys().copied().filter(|number| *number < first).collect();
     let numbers = held.into_iter().chain(first..end).collect();
-    Some(Numbered { old, first, heads, numbers })
+    let uses = rows(&old, USES, |number, part| Some((number, part)));
+    let used: BTreeSet<u64> = uses.values().map(|(part, _)| *part).collect();
+    let parts = used.into_iter().filter(|number| part(&old, *number).is_some()).collect();
+    Some(Numbered { old, first, heads, uses, parts, numbers })
+}
+
+fn part(old: &ReadOnlyDatabase, number: u64) -> Option<Vec<u8>> {
+    sealed_in(old, PARTS, number, &[number])
 }
 
 /// What is closed while it is damaged may panic as well.
@@ -155,10 +191,16 @@ fn rows<K: Key, V: Value, A: Ord, B>(
     all
 }
 
-fn record(old: &ReadOnlyDatabase, number: u64, named: &[u64]) -> Option<Vec<u8>> {
+/// What stands at a number and is what was written there.
+fn sealed_in(
+    old: &ReadOnlyDatabase,
+    table: TableDefinition<'_, u64, &[u8]>,
+    number: u64,
+    named: &[u64],
+) -> Option<Vec<u8>> {
     let read = || {
         let txn = old.begin_read().ok()?;
-        let table = txn.open_table(RECORDS).ok()?;
+        let table = txn.open_table(table).ok()?;
         let value = table.get(number).ok()??;
         unsealed(named, value.value()).map(<[u8]>::to_vec)
     };

@@ -1,19 +1,25 @@
 //! The store on redb: each change is one transaction, durable once it is committed. Its tables stand in
 //! `tables.rs`.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend};
+use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend};
 
 use super::error::StoreError;
-use super::index::{Bounds, Change, Head, Index};
+use super::head::Head;
+use super::index::{Bounds, Change, Index};
+use super::parts::{Recent, Use};
 use super::refused::{self, Moves, Shelf};
 use super::tables::{
-    BLOBS, CURSORS, HEADS, KEPT, META, RECORDS, REFUSED, STATES, SUM, States, make, named, read, seal,
-    shelve, unsealed,
+    BLOBS, CURSORS, HEADS, KEPT, META, PARTS, RECORDS, REFUSED, STATES, SUM, States, USES, make, named, read,
+    seal, shelve, turn, unsealed,
 };
-use super::{Again, Aside, Discarded, Done, Dropped, Entry, Peeked, Position, Record, Refused, Start};
+use super::{
+    Again, Aside, Discarded, Done, Dropped, Entry, Peeked, Position, Record, Refused, Shared, Start, Turn,
+};
 
 /// Pages in memory. Each record is written once and read once, so more would only be memory.
 pub(super) const CACHE: usize = 4 << 20;
@@ -44,6 +50,7 @@ pub(super) struct Store {
     states: States,
     shelf: Shelf,
     commits: u64,
+    recent: RefCell<Recent>,
 }
 
 impl Store {
@@ -66,7 +73,7 @@ impl Store {
         make(&txn)?;
         txn.commit()?;
         let (index, states, shelf) = read(&db)?;
-        Ok(Store { db, index, bounds, states, shelf, commits: 0 })
+        Ok(Store { db, index, bounds, states, shelf, commits: 0, recent: RefCell::default() })
     }
 
     /// Durable transactions since it was opened, which itself needs no new room.
@@ -94,8 +101,8 @@ impl Store {
     }
 
     /// What the bounds do not allow goes with the same transaction.
-    pub(super) fn append(&mut self, entry: &Entry) -> Result<Vec<Dropped>, StoreError> {
-        let change = self.index.append(entry, self.bounds);
+    pub(super) fn append(&mut self, entry: &Entry, turns: &[Turn]) -> Result<Vec<Dropped>, StoreError> {
+        let change = self.index.append(entry, turns, self.bounds);
         let dropped = change.dropped.clone();
         self.commit(change, &Besides::default())?;
         Ok(dropped)
@@ -133,7 +140,8 @@ impl Store {
     pub(super) fn peek(&self, endpoint: &str, most: usize) -> Result<Vec<Peeked>, StoreError> {
         let peeked = self.index.ahead(endpoint, most).map(|(position, head)| {
             let samples = usize::try_from(head.samples).unwrap_or(usize::MAX);
-            Ok(Peeked { position, samples, record: self.record(position.record)? })
+            let terms = self.index.terms(endpoint, position.record);
+            Ok(Peeked { position, samples, record: self.record(position.record)?, terms })
         });
         peeked.collect()
     }
@@ -145,7 +153,11 @@ impl Store {
         from: Position,
         done: &Done,
     ) -> Result<(), StoreError> {
-        let Some(change) = self.index.acknowledge(endpoint, from, done.to) else { return Ok(()) };
+        let Some(mut change) = self.index.acknowledge(endpoint, from, done.to) else { return Ok(()) };
+        // What lies on the shelf may still be sent again.
+        if done.refused.is_none() && !self.aside().contains_key(endpoint) {
+            change = self.index.without_passed(endpoint, change);
+        }
         let state = done.state.as_deref().map(|state| (endpoint, state));
         let shelf = done.refused.clone().map(|refused| self.shelf.set_aside(refused));
         self.commit(change, &Besides { state, shelf: shelf.unwrap_or_default(), counters: None })
@@ -194,7 +206,10 @@ impl Store {
     pub(super) fn next_again(&self, endpoint: &str) -> Result<Option<Again>, StoreError> {
         let Some(number) = self.shelf.next_again(endpoint) else { return Ok(None) };
         let refused = self.shelved_at(number)?;
-        Ok(refused.map(|refused| Again { shelf: number, refused }))
+        Ok(refused.map(|refused| {
+            let terms = self.index.terms(endpoint, refused.position.record);
+            Again { shelf: number, refused, terms }
+        }))
     }
 
     /// What of a refused record is done: what is left of it stays to be sent again. Nothing happens where it
@@ -222,13 +237,35 @@ impl Store {
         let txn = self.db.begin_read()?;
         let table = txn.open_table(RECORDS)?;
         let value = table.get(number)?;
-        let named = named(number, head.row());
-        let bytes = value.as_ref().and_then(|value| unsealed(&named, value.value()));
-        Ok(bytes.map(|bytes| Record {
-            bytes: bytes.into(),
-            samples: usize::try_from(head.samples).unwrap_or(usize::MAX),
-            oldest_ms: head.oldest_ms,
-        }))
+        let named = named(number, head.row(), head.part.map(Use::row));
+        let Some(own) = value.as_ref().and_then(|value| unsealed(&named, value.value())) else {
+            return Ok(None);
+        };
+        let shared = match head.part {
+            None => None,
+            Some(Use { part, at }) => match self.part(&txn, part)? {
+                None => return Ok(None),
+                Some(bytes) => Some(Shared { at: usize::try_from(at).unwrap_or(usize::MAX), bytes }),
+            },
+        };
+        let samples = usize::try_from(head.samples).unwrap_or(usize::MAX);
+        Ok(Some(Record { own: own.into(), shared, samples, oldest_ms: head.oldest_ms }))
+    }
+
+    /// What records share: one of the last ones, or read; nothing where its bytes are not those that were
+    /// written.
+    fn part(&self, txn: &ReadTransaction, number: u64) -> Result<Option<Arc<[u8]>>, StoreError> {
+        if let Some(bytes) = self.index.live(number).or_else(|| self.recent.borrow_mut().get(number)) {
+            return Ok(Some(bytes));
+        }
+        let table = txn.open_table(PARTS)?;
+        let value = table.get(number)?;
+        let bytes: Option<Arc<[u8]>> =
+            value.as_ref().and_then(|value| unsealed(&[number], value.value())).map(Arc::from);
+        if let Some(bytes) = &bytes {
+            self.recent.borrow_mut().put(number, bytes);
+        }
+        Ok(bytes)
     }
 
     /// What was set aside for an endpoint, oldest first.
@@ -252,15 +289,31 @@ impl Store {
             if !change.new.is_empty() || !change.freed.is_empty() {
                 let (mut records, mut heads) = (txn.open_table(RECORDS)?, txn.open_table(HEADS)?);
                 let tick = self.index.end();
-                for (number, record) in (tick..).zip(&change.new) {
-                    let mut place = records.insert_reserve(number, record.bytes.len() + SUM)?;
-                    let head = Head::of(record, tick).row();
-                    seal(&named(number, head), &record.bytes, place.as_mut());
+                let mut uses = txn.open_table(USES)?;
+                for ((number, record), part) in (tick..).zip(&change.new).zip(&change.parts.uses) {
+                    let whole = part.is_none().then(|| record.bytes());
+                    let bytes = whole.as_ref().unwrap_or(&record.own);
+                    let (head, part) = (Head::of(record, tick, *part).row(), part.map(Use::row));
+                    let mut place = records.insert_reserve(number, bytes.len() + SUM)?;
+                    seal(&named(number, head, part), bytes, place.as_mut());
                     heads.insert(number, head)?;
+                    if let Some(part) = part {
+                        uses.insert(number, part)?;
+                    }
                 }
                 for number in &change.freed {
                     records.remove(number)?;
                     heads.remove(number)?;
+                    uses.remove(number)?;
+                }
+            }
+            if !change.parts.new.is_empty() || !change.parts.gone.is_empty() {
+                let mut parts = txn.open_table(PARTS)?;
+                for (number, bytes) in &change.parts.new {
+                    seal(&[*number], bytes, parts.insert_reserve(number, bytes.len() + SUM)?.as_mut());
+                }
+                for number in &change.parts.gone {
+                    parts.remove(number)?;
                 }
             }
             if !change.cursors.is_empty() || !change.removed.is_empty() {
@@ -289,6 +342,7 @@ impl Store {
             if !change.freed.is_empty() || change.cursors.is_empty() && change.first != self.index.first() {
                 txn.open_table(META)?.insert("first", change.first)?;
             }
+            turn(&txn, &change.terms)?;
             shelve(&txn, &besides.shelf)?;
             if let Some(counters) = besides.counters {
                 txn.open_table(BLOBS)?.insert("counters", counters)?;

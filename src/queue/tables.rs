@@ -2,9 +2,12 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `records` | number | CRC-32 of number, head and bytes (4, little endian), then the bytes |
+//! | `records` | number | CRC-32 of number, head, use and bytes (4, little endian), then the bytes |
 //! | `heads` | number | samples, oldest millisecond, length, first record of its tick |
+//! | `uses` | number of a record | the part that it shares, and how many of its own bytes come before it |
+//! | `parts` | number of the record that brought it | CRC-32 of the number and bytes, then the bytes |
 //! | `cursors` | endpoint | record, sample |
+//! | `terms` | endpoint, record | CRC-32 of the record and bytes, then what its worker must know from there on |
 //! | `kept` | source | two ranges of record numbers: see [`Kept`] |
 //! | `states` | endpoint | what its worker wants to find again; opaque here |
 //! | `refused` | number | CRC-32, then a [`super::Refused`] |
@@ -18,12 +21,18 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTran
 
 use super::Position;
 use super::error::StoreError;
-use super::index::{Head, Index, Kept};
+use super::head::{Head, Kept};
+use super::index::Index;
+use super::parts::Use;
 use super::refused::{self, Moves, Shelf};
+use super::terms::{Terms, Turned};
 
 pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
 pub(super) const HEADS: TableDefinition<'_, u64, HeadRow> = TableDefinition::new("heads");
+pub(super) const USES: TableDefinition<'_, u64, UseRow> = TableDefinition::new("uses");
+pub(super) const PARTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("parts");
 pub(super) const CURSORS: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("cursors");
+pub(super) const TERMS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("terms");
 pub(super) const KEPT: TableDefinition<'_, &str, (u64, u64, u64, u64)> = TableDefinition::new("kept");
 pub(super) const STATES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("states");
 pub(super) const REFUSED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("refused");
@@ -36,13 +45,26 @@ const FORMAT: u64 = 2;
 /// A row of [`HEADS`].
 pub(super) type HeadRow = (u64, i64, u64, u64);
 
+/// A row of [`USES`].
+pub(super) type UseRow = (u64, u64);
+
+impl Use {
+    pub(super) fn row(self) -> UseRow {
+        (self.part, self.at)
+    }
+
+    fn of_row((part, at): UseRow) -> Self {
+        Use { part, at }
+    }
+}
+
 impl Head {
     pub(super) fn row(self) -> HeadRow {
         (self.samples, self.oldest_ms, self.bytes, self.tick)
     }
 
-    fn of_row((samples, oldest_ms, bytes, tick): HeadRow) -> Self {
-        Head { samples, oldest_ms, bytes, tick }
+    fn of_row((samples, oldest_ms, bytes, tick): HeadRow, part: Option<UseRow>) -> Self {
+        Head { samples, oldest_ms, bytes, tick, part: part.map(Use::of_row) }
     }
 }
 
@@ -64,16 +86,33 @@ pub(super) fn make(txn: &WriteTransaction) -> Result<(), StoreError> {
         Some(FORMAT) => {}
         Some(other) => return Err(StoreError::Format(other)),
     }
-    for table in [RECORDS, REFUSED] {
+    for table in [RECORDS, REFUSED, PARTS] {
         txn.open_table(table)?;
     }
     for table in [STATES, BLOBS] {
         txn.open_table(table)?;
     }
     txn.open_table(HEADS)?;
+    txn.open_table(USES)?;
     txn.open_table(CURSORS)?;
+    txn.open_table(TERMS)?;
     txn.open_table(KEPT)?;
     txn.open_table(AGAIN)?;
+    Ok(())
+}
+
+/// Writes which terms come and go.
+pub(super) fn turn(txn: &WriteTransaction, turned: &Turned) -> Result<(), StoreError> {
+    if *turned == Turned::default() {
+        return Ok(());
+    }
+    let mut table = txn.open_table(TERMS)?;
+    for (endpoint, from) in &turned.gone {
+        table.remove((endpoint.as_str(), *from))?;
+    }
+    for (endpoint, from, terms) in &turned.new {
+        table.insert((endpoint.as_str(), *from), sealed(&[*from], terms).as_slice())?;
+    }
     Ok(())
 }
 
@@ -100,10 +139,18 @@ pub(super) fn shelve(txn: &WriteTransaction, moves: &Moves) -> Result<(), StoreE
 pub(super) fn read(db: &Database) -> Result<(Index, States, Shelf), StoreError> {
     let txn = db.begin_read()?;
     let first = txn.open_table(META)?.get("first")?.map_or(0, |first| first.value());
+    let uses = txn.open_table(USES)?;
     let mut heads = Vec::new();
     for row in txn.open_table(HEADS)?.iter()? {
         let (number, head) = row?;
-        heads.push((number.value(), Head::of_row(head.value())));
+        let (number, head) = (number.value(), head.value());
+        let part = uses.get(number)?.map(|one| one.value());
+        heads.push((number, Head::of_row(head, part)));
+    }
+    let mut lengths = BTreeMap::new();
+    for row in txn.open_table(PARTS)?.iter()? {
+        let (number, bytes) = row?;
+        lengths.insert(number.value(), bytes.value().len().saturating_sub(SUM) as u64);
     }
     let mut cursors = BTreeMap::new();
     for row in txn.open_table(CURSORS)?.iter()? {
@@ -133,14 +180,28 @@ pub(super) fn read(db: &Database) -> Result<(Index, States, Shelf), StoreError> 
             None => shelf.note_damaged(number.value()),
         }
     }
-    let index = Index::load(heads.into_iter(), first, cursors, kept);
+    let mut terms = Vec::new();
+    for row in txn.open_table(TERMS)?.iter()? {
+        let (key, bytes) = row?;
+        let (endpoint, from) = key.value();
+        // Those that were altered on the disk are as good as none.
+        terms.extend(unsealed(&[from], bytes.value()).map(|one| (endpoint.to_owned(), from, one.into())));
+    }
+    let index = Index::load(&heads, &lengths, first, cursors, kept, Terms::load(terms));
     let index = index.ok_or_else(|| StoreError::Corrupted("a record is missing".to_owned()))?;
     Ok((index, states, shelf))
 }
 
-/// What a record's checksum covers beside its bytes: in another's place, or under another head, it is damaged.
-pub(super) fn named(number: u64, (samples, oldest_ms, bytes, tick): HeadRow) -> [u64; 5] {
-    [number, samples, oldest_ms.cast_unsigned(), bytes, tick]
+/// What a record's checksum covers beside its bytes: in another's place, under another head or with another
+/// part, it is damaged.
+pub(super) fn named(
+    number: u64,
+    (samples, oldest_ms, bytes, tick): HeadRow,
+    part: Option<UseRow>,
+) -> Vec<u64> {
+    let mut all = vec![number, samples, oldest_ms.cast_unsigned(), bytes, tick];
+    all.extend(part.into_iter().flat_map(<[u64; 2]>::from));
+    all
 }
 
 /// Bytes with their checksum, and that of what they are named by, before them.

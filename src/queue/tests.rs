@@ -3,16 +3,18 @@
 mod disk;
 mod model;
 mod operator;
+mod terms;
 
 use std::fs;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::keeper::Keeper;
 use super::place::Place;
 use super::store::Store;
-use super::{Appended, Done, Entry, Position, QueueError, Record, Scope, Start};
+use super::{Appended, Done, Entry, Position, QueueError, Record, Scope, Shared, Start};
 use disk::{Disk, Fault, Survives};
 
 const SIZE: u64 = 64 << 20;
@@ -21,7 +23,16 @@ const AGE: Duration = Duration::from_secs(8 * 86_400);
 fn record(number: u64) -> Record {
     // Long enough for pages of its own, and different from every other one.
     let text = format!("record {number} ").repeat(400);
-    Record { bytes: text.as_bytes().into(), samples: 10, oldest_ms: i64::try_from(number).unwrap() * 1000 }
+    let own = text.as_bytes().into();
+    Record { own, shared: shared(number), samples: 10, oldest_ms: i64::try_from(number).unwrap() * 1000 }
+}
+
+/// What every third record has for itself; the others share one of two texts.
+fn shared(number: u64) -> Option<Shared> {
+    static TEXTS: LazyLock<[Arc<[u8]>; 2]> =
+        LazyLock::new(|| ["a part ", "another "].map(|text| text.repeat(300).as_bytes().into()));
+    let which = usize::try_from(number % 3).ok()?.checked_sub(1)?;
+    Some(Shared { at: 5, bytes: TEXTS[which].clone() })
 }
 
 fn entry(number: u64) -> Entry {
@@ -156,7 +167,7 @@ fn what_does_not_fit_into_memory_while_the_disk_is_gone_is_counted() {
     let large = |number: i64| Entry {
         source: "balena".into(),
         scope: Scope::Whole,
-        records: vec![Record { bytes: vec![7; 20 << 20].into(), samples: 5, oldest_ms: number }],
+        records: vec![Record::new(vec![7; 20 << 20].into(), 5, number)],
     };
     let dropped: Vec<_> = (0..5).flat_map(|number| keeper.append(large(number)).dropped).collect();
     assert_eq!(dropped.iter().map(|lost| lost.samples).sum::<usize>(), 10, "{dropped:?}");

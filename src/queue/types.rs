@@ -7,20 +7,59 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Samples of one part of one batch. It is cut once and never again.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Record {
-    /// The encoded samples.
-    pub bytes: Arc<[u8]>,
-    /// How many there are.
+    /// The encoded samples, without what is shared.
+    pub own: Arc<[u8]>,
+    /// What belongs between them.
+    pub shared: Option<Shared>,
+    /// How many samples there are.
     pub samples: usize,
     /// The oldest of them, milliseconds since the epoch.
     pub oldest_ms: i64,
 }
 
+/// Bytes that many records have alike, which the store keeps once as long as it is given the very same.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// How many of the record's own bytes come before them.
+    pub at: usize,
+    /// The bytes.
+    pub bytes: Arc<[u8]>,
+}
+
+impl Record {
+    /// A record all of whose bytes are its own.
+    pub fn new(bytes: Arc<[u8]>, samples: usize, oldest_ms: i64) -> Self {
+        Record { own: bytes, shared: None, samples, oldest_ms }
+    }
+
+    /// The encoded samples in one piece.
+    pub fn bytes(&self) -> Arc<[u8]> {
+        let Some(Shared { at, bytes }) = &self.shared else { return self.own.clone() };
+        let (before, behind) = self.own.split_at(self.own.len().min(*at));
+        [before, bytes, behind].concat().into()
+    }
+
+    /// How many bytes that is.
+    pub fn length(&self) -> usize {
+        self.own.len() + self.shared.as_ref().map_or(0, |shared| shared.bytes.len())
+    }
+}
+
+/// Which of its bytes are shared is nothing that a record says.
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        (self.samples, self.oldest_ms) == (other.samples, other.oldest_ms) && self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Record {}
+
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Record { bytes, samples, oldest_ms } = self;
-        write!(f, "Record({} bytes, {samples} samples at {oldest_ms})", bytes.len())
+        let Record { samples, oldest_ms, .. } = self;
+        write!(f, "Record({} bytes, {samples} samples at {oldest_ms})", self.length())
     }
 }
 
@@ -37,7 +76,7 @@ pub struct Entry {
 
 impl Entry {
     pub(super) fn bytes(&self) -> usize {
-        self.records.iter().map(|record| record.bytes.len()).sum()
+        self.records.iter().map(Record::length).sum()
     }
 }
 
@@ -48,6 +87,19 @@ pub enum Scope {
     Whole,
     /// For some; the last [`Scope::Whole`] entry stands beside it.
     Part,
+    /// For none: what it said last stands.
+    None,
+}
+
+/// From a record of an entry on, an endpoint's records are sent under these terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Whose.
+    pub endpoint: String,
+    /// How many records of the entry come before.
+    pub after: usize,
+    /// What its worker must know to send them; opaque here.
+    pub terms: Arc<[u8]>,
 }
 
 /// A place in the queue: a record, and how many of its samples are done.
@@ -68,6 +120,8 @@ pub struct Peeked {
     pub samples: usize,
     /// The record; none where its bytes are no longer those that were written.
     pub record: Option<Record>,
+    /// The terms that were in force when it was made, where they are known.
+    pub terms: Option<Arc<[u8]>>,
 }
 
 /// What one endpoint still has before it.
@@ -155,6 +209,8 @@ pub struct Again {
     pub shelf: u64,
     /// What it is.
     pub refused: Refused,
+    /// The terms that were in force when it was made, where they are known.
+    pub terms: Option<Arc<[u8]>>,
 }
 
 /// What is set aside for one endpoint.
@@ -300,3 +356,6 @@ pub struct View {
 
 /// Records that tell which series a source has: those for all of them, then those for some.
 pub type LastSaid = BTreeMap<String, Vec<Option<Record>>>;
+
+/// The terms of each endpoint that has any: see [`Turn`].
+pub type Terms = BTreeMap<String, Arc<[u8]>>;

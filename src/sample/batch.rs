@@ -247,7 +247,7 @@ impl Batch {
     }
 
     /// The same, to keep.
-    pub(super) fn shared_families(&self) -> Arc<[Family]> {
+    pub fn shared_families(&self) -> Arc<[Family]> {
         self.families.clone()
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Batch, Family, Labels, MetricName, Role, Scope};
+use super::{Batch, Family, Kind, Labels, MetricName, Role, Scope, Series, Text};
 
 /// A series' identity inside its source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,18 +46,54 @@ pub struct Advance {
 }
 
 /// A series that its source no longer says.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// Which one.
     pub id: SeriesId,
     /// Whose statement it was.
     pub role: Role,
+    /// What its family meant, where that is known: one of which the last series has ended is in no batch.
+    pub meaning: Option<Arc<Meaning>>,
+}
+
+/// Type, help and unit of a family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meaning {
+    /// The name under which they are told.
+    pub name: MetricName,
+    /// The type.
+    pub kind: Kind,
+    /// The help.
+    pub help: Text,
+    /// The unit.
+    pub unit: Text,
+}
+
+impl Family {
+    fn meaning(&self) -> Meaning {
+        Meaning {
+            name: self.described_as().clone(),
+            kind: self.kind,
+            help: self.help.clone(),
+            unit: self.unit.clone(),
+        }
+    }
 }
 
 impl SeriesSet {
     /// The series of these names, each of which may stand there several times.
     pub fn of_ids(ids: impl IntoIterator<Item = (SeriesId, Role)>) -> Self {
         SeriesSet { said: Arc::default(), more: ids.into_iter().collect() }
+    }
+
+    /// What the source said when it last spoke for all of its series.
+    pub fn said(&self) -> Arc<[Family]> {
+        self.said.clone()
+    }
+
+    /// The series, as they would end: without those that told their own times.
+    pub fn alive(&self) -> Vec<Ended> {
+        self.ended(&[])
     }
 
     /// How many series there are.
@@ -89,16 +125,34 @@ impl SeriesSet {
                 Vec::new()
             }
             Scope::Whole => {
-                let said: HashSet<_> =
-                    each(batch.families()).map(|(name, labels, _)| (name, labels)).collect();
-                let gone = self.all().filter(|(name, labels, _)| !said.contains(&(*name, *labels)));
-                let mut ended: Vec<Ended> = gone.map(owned).map(|(id, role)| Ended { id, role }).collect();
-                ended.sort();
+                let ended = self.ended(batch.families());
                 *self = SeriesSet { said: batch.shared_families(), more: Vec::new() };
                 ended
             }
         };
         Advance { ended, same: false }
+    }
+
+    /// What is not among the series that are said now, sorted.
+    ///
+    /// A series that told its own time gets no marker: when it ended is its page's to say (Prometheus' default).
+    fn ended(&self, now: &[Family]) -> Vec<Ended> {
+        let said: HashSet<_> = each(now).map(|(name, labels, _)| (name, labels)).collect();
+        let mut ended = Vec::new();
+        for family in self.said.iter() {
+            let mut meaning = None;
+            let own_time = |series: &Series| series.own.as_ref().is_some_and(|own| own.at.is_some());
+            let gone = family.series.iter().filter(|one| !said.contains(&(&family.name, &one.labels)));
+            for series in gone.filter(|one| !own_time(one)) {
+                let meaning = meaning.get_or_insert_with(|| Arc::new(family.meaning())).clone();
+                let id = SeriesId { name: family.name.clone(), labels: series.labels.clone() };
+                ended.push(Ended { id, role: family.role, meaning: Some(meaning) });
+            }
+        }
+        let gone = self.more.iter().filter(|(id, _)| !said.contains(&(&id.name, &id.labels)));
+        ended.extend(gone.map(|(id, role)| Ended { id: id.clone(), role: *role, meaning: None }));
+        ended.sort_by(|one, other| (&one.id, one.role).cmp(&(&other.id, other.role)));
+        ended
     }
 
     fn all(&self) -> impl Iterator<Item = One<'_>> {
@@ -141,6 +195,9 @@ struct Found<'a>(Vec<[(&'a str, &'a str); 2]>);
 
 impl<'a> Found<'a> {
     fn same(&mut self, old: &'a Labels, new: &'a Labels) -> bool {
+        if old.is_very(new) {
+            return true;
+        }
         let (old, new) = (old.iter(), new.iter());
         old.len() == new.len()
             && old.zip(new).enumerate().all(|(place, (old, new))| {

@@ -1,39 +1,46 @@
 //! Pushes the latest batch of each source to one Pushgateway: one group for each source, so that a source
 //! that fails leaves the others' counts alone, and the newest batch wins. Never: a queue, a timestamp in a
 //! body (a gateway refuses it), a body in text form (old gateways commit half of one that is cut off).
+//!
+//! A relayed target's group is its `job` and `instance`, beside the gateway's own labels. It is replaced with each
+//! new batch, and deleted when the target is gone: when its source is no longer among the latest batches, or has an
+//! empty batch of [`crate::sample::Scope::Whole`] there.
 
 mod group;
 mod plan;
 mod push;
 mod verdict;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::Method;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::clock::Clock;
 use crate::config::Gateway;
-use crate::encode::family;
+use crate::encode::family::{self, Relayed, Why};
 use crate::http::{Client, HttpError, Request, chain, excerpt, redact};
 use crate::retry::{RETRY_AFTER_CAP, retry_after};
 use crate::sample::{LabelName, Latest, Source, Text};
 use crate::telemetry::status::Delivery;
 use crate::telemetry::{SinkKind, SinkName, Telemetry};
 use group::Group;
-use plan::Plan;
+use plan::{How, Plan};
 use verdict::Verdict;
 
 /// So much of a gateway's answer is read.
 const ANSWER_CAP: u64 = 16 << 10;
+/// So many pushes of targets are in flight at once. A gateway gathers all that it holds for each of them.
+const AT_ONCE: usize = 8;
 
 /// Why a group is not at the gateway.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +62,12 @@ pub enum PushError {
     /// A family has a name that the gateway keeps for itself or overwrites.
     #[error("metric {0}: a Pushgateway has metrics of its own under this name")]
     ReservedName(String),
+    /// A target has the labels of the program's own group.
+    #[error(
+        "target {0}: its job and instance are those under which the counts of balena are pushed, and would replace \
+         them; give its scrape config another job_name"
+    )]
+    GroupTaken(Source),
     /// The gateway refuses this body; the next batch may be taken.
     #[error("{at} answered {status}: {text}; {next_step}")]
     Refused {
@@ -123,6 +136,9 @@ pub struct Pusher {
     telemetry: Telemetry,
     /// The groups whose last push was not taken: the gateway is up when there is none.
     failing: Mutex<BTreeSet<Source>>,
+    /// Why samples of targets were left out, as far as the log has said it.
+    told: Mutex<BTreeSet<Why>>,
+    targets: Semaphore,
 }
 
 impl Pusher {
@@ -143,9 +159,9 @@ impl Pusher {
         }
         let client = Client::new(&gateway.http, &gateway.url)
             .map_err(|source| PushError::Http { at: sink.url.to_string(), source })?;
-        let failing = Mutex::default();
+        let (failing, told, targets) = (Mutex::default(), Mutex::default(), Semaphore::new(AT_ONCE));
         let Gateway { url, grouping, .. } = gateway;
-        Ok(Pusher { sink, url, client, job, instance, grouping, clock, telemetry, failing })
+        Ok(Pusher { sink, url, client, job, instance, grouping, clock, telemetry, failing, told, targets })
     }
 
     /// Its configured name.
@@ -155,6 +171,9 @@ impl Pusher {
 
     /// Pushes each source's group whenever its batch changes. After `stop` what was not yet pushed gets one
     /// last try; after `abort` it ends at once.
+    ///
+    /// A target that goes before this begins is not known here: it must stand among the latest batches with an
+    /// empty one, so that its group is deleted.
     pub async fn run(
         self,
         mut latest: watch::Receiver<Latest>,
@@ -163,7 +182,7 @@ impl Pusher {
     ) {
         self.telemetry.sink_registered(&self.sink);
         let this = Arc::new(self);
-        let groups = TaskTracker::new();
+        let mut groups = JoinSet::new();
         let mut known = BTreeSet::new();
         loop {
             let sources: Vec<Source> = latest.borrow_and_update().keys().cloned().collect();
@@ -177,19 +196,23 @@ impl Pusher {
             tokio::select! {
                 () = stop.cancelled() => break,
                 changed = latest.changed() => if changed.is_err() { break },
+                // Its target is gone, and may be back already.
+                Some(Ok(gone)) = groups.join_next(), if !groups.is_empty() => {
+                    known.remove(&gone);
+                }
             }
         }
-        groups.close();
-        groups.wait().await;
+        while groups.join_next().await.is_some() {}
     }
 
     /// Pushes every source's group once, trying again what may pass until `deadline`.
     pub async fn push_all(&self, latest: &Latest, deadline: Instant) -> Vec<(Source, Result<(), PushError>)> {
         self.telemetry.sink_registered(&self.sink);
-        let mut outcomes = Vec::new();
-        for (source, batch) in latest.iter() {
-            outcomes.push((source.clone(), push::until(self, source, batch, deadline).await));
-        }
+        let pushing = latest
+            .iter()
+            .map(async |(source, batch)| (source.clone(), push::until(self, source, batch, deadline).await));
+        let mut outcomes: Vec<_> = pushing.collect::<FuturesUnordered<_>>().collect().await;
+        outcomes.sort_by(|(one, _), (other, _)| one.cmp(other));
         outcomes
     }
 
@@ -200,7 +223,7 @@ impl Pusher {
     /// [`PushError`] of the first group that was not deleted.
     pub async fn delete(&self, sources: &[Source]) -> Result<usize, PushError> {
         for source in sources {
-            self.send(Method::DELETE, source, Bytes::new()).await?;
+            self.send(How::Delete, source, Bytes::new()).await?;
         }
         Ok(sources.len())
     }
@@ -218,12 +241,13 @@ impl Pusher {
 
     /// One push of one source's group.
     async fn push(&self, source: &Source, plan: &Plan<'_>) -> Result<(), PushError> {
-        if let Some(family) = plan.families.iter().find(|family| group::is_reserved(family.name.as_str())) {
-            return Err(PushError::ReservedName(family.name.to_string()));
-        }
-        let body = Bytes::from(family::body(plan.families.iter().copied()));
-        let (bytes, samples) = (body.len(), plan.samples());
-        let code = self.send(plan.method.http(), source, body).await?;
+        let (body, samples) = self.body(source, plan)?;
+        let bytes = body.len();
+        // Only targets are so many; an account waits for none of them.
+        let is_target = matches!(source, Source::Target { .. });
+        let permit = if is_target { self.targets.acquire().await.ok() } else { None };
+        let code = self.send(plan.method, source, body).await?;
+        drop(permit);
         let protocol = plan.method.as_str();
         let at = self.clock.now();
         if self.recovered(source) {
@@ -235,14 +259,49 @@ impl Pusher {
         Ok(())
     }
 
+    /// What is sent, and how many samples that are.
+    fn body(&self, source: &Source, plan: &Plan<'_>) -> Result<(Bytes, usize), PushError> {
+        if plan.method == How::Delete {
+            return Ok((Bytes::new(), 0));
+        }
+        if !matches!(source, Source::Target { .. }) {
+            let reserved = plan.families.iter().find(|family| group::is_reserved(family.name.as_str()));
+            return match reserved {
+                Some(family) => Err(PushError::ReservedName(family.name.to_string())),
+                None => Ok((family::body(plan.families.iter().copied()).into(), plan.samples())),
+            };
+        }
+        let group = self.group(source);
+        if group.is_taken() {
+            return Err(PushError::GroupTaken(source.clone()));
+        }
+        let families = plan.families.iter().copied();
+        let Relayed { body, samples, left_out } =
+            family::relayed(families, &group.labels(), group::is_reserved);
+        self.tell_left_out(source, &left_out);
+        Ok((body.into(), samples))
+    }
+
+    /// Counts what a gateway cannot hold; the first of each kind makes a line.
+    fn tell_left_out(&self, source: &Source, all: &BTreeMap<Why, family::LeftOut>) {
+        for (why, left) in all {
+            let is_first = self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(*why);
+            let example = is_first.then(|| format!("{source}: {}", left.example));
+            self.telemetry.left_out(&self.sink, left.samples, why.as_str(), example.as_deref());
+        }
+    }
+
+    fn group<'a>(&'a self, source: &'a Source) -> Group<'a> {
+        Group { job: &self.job, instance: &self.instance, source, grouping: &self.grouping }
+    }
+
     /// Sends one request to one group and judges the answer.
-    async fn send(&self, method: Method, source: &Source, body: Bytes) -> Result<u16, PushError> {
-        let group = Group { job: &self.job, instance: &self.instance, source, grouping: &self.grouping };
+    async fn send(&self, how: How, source: &Source, body: Bytes) -> Result<u16, PushError> {
         let mut headers = HeaderMap::new();
-        if method != Method::DELETE {
+        if how != How::Delete {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(family::CONTENT_TYPE));
         }
-        let url = group.url(&self.url);
+        let (method, url) = (how.http(), self.group(source).url(&self.url));
         self.request(Request { method, url, headers, body, body_cap: ANSWER_CAP }).await.map(|(code, _)| code)
     }
 
@@ -269,6 +328,17 @@ impl Pusher {
                 let wait = header.and_then(|text| retry_after(text, self.clock.now(), RETRY_AFTER_CAP));
                 Err(PushError::Busy { at, status, text: short, wait })
             }
+        }
+    }
+
+    /// How long the gateway, or who gives out tokens for it, wants to be left alone.
+    fn asked_to_wait(&self, error: &PushError) -> Option<Duration> {
+        match error {
+            PushError::Busy { wait, .. } => *wait,
+            PushError::Http { source, .. } => {
+                retry_after(source.retry_after()?, self.clock.now(), RETRY_AFTER_CAP)
+            }
+            _ => None,
         }
     }
 

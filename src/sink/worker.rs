@@ -8,29 +8,34 @@
 
 mod answer;
 mod burst;
+mod caution;
 mod check;
 mod cut;
 mod described;
 mod lane;
 mod step;
+mod terms;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 pub use check::CheckError;
+pub use terms::labelling;
 
 use self::burst::Taken;
+use self::caution::Caution;
 use self::cut::Cuts;
 use self::described::Described;
 use self::lane::Lane;
 use self::step::{Loaded, Owed, Step};
+use self::terms::Terms;
 use super::remote_write::{Dialect, Reason};
 use crate::clock::Clock;
-use crate::config::Endpoint;
-use crate::encode::Encoder;
+use crate::config::{Endpoint, SendExemplars};
+use crate::encode::{Encoder, Exemplars, Labelling};
 use crate::http::{Client, HttpError, redact};
 use crate::queue::{Peeked, Position, Queue, View};
 use crate::retry::Backoff;
@@ -42,6 +47,15 @@ use crate::telemetry::{Backlog, SinkKind, SinkName, Telemetry};
 pub fn sink_name(endpoint: &Endpoint) -> SinkName {
     let url = redact(&endpoint.url).as_str().into();
     SinkName { name: endpoint.name.clone(), kind: SinkKind::RemoteWrite, url }
+}
+
+fn encoder(exemplars: SendExemplars, labelling: Labelling) -> Encoder {
+    let (one, two) = match exemplars {
+        SendExemplars::InTwo => (Exemplars::Without, Exemplars::With),
+        SendExemplars::Always => (Exemplars::With, Exemplars::With),
+        SendExemplars::Never => (Exemplars::Without, Exemplars::Without),
+    };
+    Encoder::labelling(labelling).with_exemplars(one, two)
 }
 
 /// The delays that no configuration sets.
@@ -86,6 +100,7 @@ pub struct Worker {
     sink: SinkName,
     endpoint: Endpoint,
     encoder: Encoder,
+    terms: Terms,
     queue: Queue,
     clock: Clock,
     telemetry: Telemetry,
@@ -103,6 +118,7 @@ pub struct Worker {
     cuts: Cuts,
     described: Described,
     backoff: Backoff,
+    caution: Caution,
     parking: Backoff,
     /// How often the present request was tried before.
     attempt: u32,
@@ -110,6 +126,8 @@ pub struct Worker {
     tally: Tally,
     /// Reasons that were explained in the log.
     explained: Vec<Reason>,
+    /// Series that were held back and told.
+    named: HashSet<String>,
 }
 
 /// What a drain reports.
@@ -139,10 +157,12 @@ impl Worker {
             sink: sink_name(&endpoint),
             dialect: Dialect::new(endpoint.protobuf_message),
             backoff: Backoff::new(endpoint.retry.min, endpoint.retry.max),
+            caution: Caution::new(endpoint.retry),
             parking: Backoff::new(pace.park_min, pace.park_max),
             described: Described::new(endpoint.metadata),
+            encoder: encoder(endpoint.exemplars, labelling(&endpoint, &external)),
+            terms: Terms::new(labelling(&endpoint, &external)),
             endpoint,
-            encoder: Encoder::new(external),
             queue,
             clock,
             telemetry,
@@ -158,6 +178,7 @@ impl Worker {
             started: false,
             tally: Tally::default(),
             explained: Vec::new(),
+            named: HashSet::new(),
         })
     }
 

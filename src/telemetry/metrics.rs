@@ -155,10 +155,15 @@ metrics! {
     collects: Counter "fleetpush_collects_total" ["source", "result"] "Cycles of a source by how they ended";
     ticks_missed: Counter "fleetpush_ticks_missed_total" ["source"] "Ticks left out since the cycle before them took too long";
     api_responses: Counter "fleetpush_api_responses_total" ["source", "code"] "Answers of the balena API by status code";
+    scrapes: Counter "fleetpush_scrapes_total" ["scrape_job", "result"] "Scrapes of a job's targets by how they ended";
+    scrape_repeated: Counter "fleetpush_scrape_repeated_samples_total" ["scrape_job"] "Samples left out since their page has said the same series before";
+    relay_left_out: Counter "fleetpush_relay_dropped_samples_total" ["reason"] "Samples of relayed series that are not sent for their times, or since another target says them";
+    target_files: Counter "fleetpush_target_file_errors_total" [] "Times that a file with targets could not be used";
     sink_up: Gauge "fleetpush_sink_up" ["sink", "kind"] "Whether the last request to a sink was taken";
     sink_parked: Gauge "fleetpush_sink_parked" ["sink", "kind"] "Whether a sink refuses us as a whole and is only asked slowly";
     sink_last_success: Gauge "fleetpush_sink_last_success_timestamp_seconds" ["sink", "kind"] "When a sink last took a request";
     sink_dropped: Counter "fleetpush_sink_dropped_samples_total" ["sink", "kind", "reason"] "Samples that a sink refused or that found no room";
+    sink_left_out: Counter "fleetpush_sink_left_out_samples_total" ["sink", "kind", "reason"] "Samples of relayed pages that a Pushgateway does not take, in each push";
     queue_up: Gauge "fleetpush_queue_up" [] "Whether the store of the queue can be used";
     queue_bytes: Gauge "fleetpush_queue_bytes" [] "Bytes that the queue takes on the disk, or in memory where it is there";
     queue_records: Gauge "fleetpush_queue_records" [] "Records in the queue";
@@ -191,6 +196,8 @@ mod tests {
     fn every_declared_name_and_label_is_one_that_receivers_take() {
         for (name, kind, labels, help) in DECLARED {
             assert!(MetricName::new(name).is_ok(), "{name}");
+            // Whoever speaks stands there: the scraper, the grouping key, the record's identity.
+            assert!(labels.iter().all(|label| !matches!(*label, "job" | "instance")), "{name}");
             assert_eq!(*kind == Kind::Counter, name.ends_with("_total"), "{name}");
             assert!(labels.iter().all(|label| LabelName::new(label).is_ok()), "{name}");
             assert!(!help.is_empty() && !help.ends_with('.'), "{name}");

@@ -208,7 +208,7 @@ async fn a_proxy_of_the_settings_is_used_for_plain_http() {
 async fn a_proxy_of_the_settings_carries_tls_and_never_sees_the_token() {
     let ours = Authority::new();
     let server = Server::tls(&ours.issue("api.example.test"), None).await;
-    let proxy = Server::tunnel_to(server.address).await;
+    let proxy = Server::tunnel_to(server.address, None).await;
     let dir = TempDir::new().unwrap();
     let settings = HttpSettings {
         auth: Auth::Header { scheme: "Bearer".into(), credentials: Secret::Value("token".into()) },

@@ -13,6 +13,7 @@ mod flags;
 mod keys;
 mod oauth2;
 mod reload;
+mod scrape;
 mod sinks;
 mod values;
 mod variables;

@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use fleetpush::encode::record::{self, Cutter, Flat, Identity};
 use fleetpush::encode::rw1::Metadata;
-use fleetpush::encode::{Encoder, rw1, rw2};
+use fleetpush::encode::{Encoder, Exemplars, rw1, rw2};
 use fleetpush::pb::record as pb;
 use fleetpush::sample::{
-    Batch, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, SeriesSet, Source, Text,
-    Value,
+    Batch, Family, Kind, LabelName, Labels, MetricName, Millis, Own, Role, Scope, Series, SeriesSet, Source,
+    Text, Value,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use proptest::sample::{Index, select};
 use proptest::{prop_assert, prop_assert_eq};
 use prost::Message;
+
+use crate::relay_batch::{batch, exemplar, part, series, target, with};
 
 const AT: i64 = 1_790_000_000_123;
 
@@ -113,6 +115,8 @@ struct Sent {
     is_whole: bool,
     is_two: bool,
     metadata: Metadata,
+    /// Whether what is said beside the values is left out, which leaves the layout as it was.
+    is_bare: bool,
     /// Which endpoint's.
     endpoint: Index,
     by_plain_read: bool,
@@ -123,18 +127,22 @@ fn sent() -> impl Strategy<Value = Sent> {
         6 => AT..AT + 100_000,
         1 => select(vec![0, 1, -1, i64::MIN, i64::MAX, (1 << 35) - 1, 1 << 35, (1 << 42) - 1, 1 << 42]),
     ];
-    let how = (any::<bool>(), any::<bool>(), select(vec![Metadata::With, Metadata::Without]), any::<bool>());
+    let metadata = select(vec![Metadata::With, Metadata::Without]);
+    let how = (any::<bool>(), any::<bool>(), metadata, any::<bool>(), any::<bool>());
     (any::<(Index, Index, Index, Index)>(), vec(bits(), 8), at, how).prop_map(
-        |((layout, from, to, endpoint), values, at, (is_whole, is_two, metadata, by_plain_read))| Sent {
-            layout,
-            values,
-            at,
-            range: (from, to),
-            is_whole,
-            is_two,
-            metadata,
-            endpoint,
-            by_plain_read,
+        |((layout, from, to, endpoint), values, at, (is_whole, is_two, metadata, by_plain_read, is_bare))| {
+            Sent {
+                layout,
+                values,
+                at,
+                range: (from, to),
+                is_whole,
+                is_two,
+                metadata,
+                is_bare,
+                endpoint,
+                by_plain_read,
+            }
         },
     )
 }
@@ -158,13 +166,31 @@ fn records() -> Vec<pb::Record> {
         tick(&["a", "zone", "north", "x", "lobby"], ""),
     ];
     let cut = ticks.iter().flat_map(|tick| record::cut(&tick.batch(AT), &[], &identity("x"), 8));
-    cut.map(|record| pb::Record::decode(&*record.bytes).unwrap()).collect()
+    // Exemplars without times of their own, since the records get others.
+    let own = |trace: &str, start| Own {
+        start: Some(Millis(start)),
+        exemplars: vec![exemplar(&[("trace_id", trace), ("site", "north")], 1.5, None)],
+        at: None,
+    };
+    let counted = |name: &str, start| {
+        let series = |fleet, own| with(series(&[("fleet_name", fleet)], 1.0), own);
+        let all =
+            vec![series("a", own("lobby", start)), series("b", Own::default()), series("c", own("x", 7))];
+        part(name, "_total", Kind::Counter, all)
+    };
+    let relayed = batch(&target("node", "north"), AT, vec![counted("one", AT - 5), counted("other", 9)]);
+    let cut = cut.chain(record::cut(&relayed, &[], &identity("x"), 8));
+    cut.map(|record| pb::Record::decode(&*record.bytes()).unwrap()).collect()
 }
 
 impl Sent {
     fn record(&self, all: &[pb::Record]) -> Arc<[u8]> {
         let mut record = self.layout.get(all).clone();
         record.timestamp = self.at;
+        if self.is_bare {
+            record.start_timestamps.clear();
+            record.exemplars.clear();
+        }
         record.value_bits.iter_mut().zip(&self.values).for_each(|(old, new)| *old = *new);
         record.encode_to_vec().into()
     }
@@ -198,11 +224,20 @@ proptest! {
             labels(&[("zone", "north"), ("A", "a"), ("instance", "site")]),
             labels(&[("zone", "south"), ("A", "a"), ("instance", "site")]),
         ];
-        let mut encoders = external.each_ref().map(|labels| Encoder::with_cache(labels.clone(), cache));
+        let exemplars = [
+            [Exemplars::Without, Exemplars::With],
+            [Exemplars::With, Exemplars::With],
+            [Exemplars::With, Exemplars::Without],
+        ];
+        let mut encoders = [0, 1, 2].map(|at| {
+            let [one, two] = exemplars[at];
+            Encoder::with_cache(external[at].clone(), cache).with_exemplars(one, two)
+        });
         for sent in &all {
             let bytes = sent.record(&records);
             let endpoint = sent.endpoint.index(external.len());
-            let (encoder, external) = (&mut encoders[endpoint], &external[endpoint]);
+            let (encoder, external, [one, two]) =
+                (&mut encoders[endpoint], &external[endpoint], exemplars[endpoint]);
             let fresh = Flat::read(bytes.clone()).unwrap();
             let flat = if sent.by_plain_read { fresh.clone() } else { encoder.read(bytes.clone()).unwrap() };
             let count = fresh.series_count();
@@ -212,9 +247,9 @@ proptest! {
             let ends = [sent.range.0.index(count + 1), sent.range.1.index(count + 1)];
             let range = if sent.is_whole { 0..count } else { ends[0].min(ends[1])..ends[0].max(ends[1]) };
             let (written, expected) = if sent.is_two {
-                (encoder.two(&flat, range.clone()), rw2::plain(&fresh, range, external))
+                (encoder.two(&flat, range.clone()), rw2::plain(&fresh, range, external, two))
             } else {
-                let expected = rw1::plain(&fresh, range.clone(), external, sent.metadata);
+                let expected = rw1::plain(&fresh, range.clone(), external, sent.metadata, one);
                 (encoder.one(&flat, range, sent.metadata), expected)
             };
             prop_assert!(written.unwrap() == packed(&expected), "{:?}", sent);
@@ -226,19 +261,19 @@ proptest! {
 fn an_encoder_refuses_what_a_plain_read_refuses_also_behind_a_layout_that_it_knows() {
     let good = records()[0].encode_to_vec();
     let mut encoder = Encoder::new(Labels::default());
-    encoder.read(good.as_slice().into()).unwrap();
+    encoder.read(good.as_slice()).unwrap();
     let mut refused = 0;
     for at in 0..good.len() {
         for with in [1, 0x80, 0xff] {
             let mut bytes = good.clone();
             bytes[at] ^= with;
             for bytes in [&bytes[..], &good[..at]] {
-                let (known, fresh) = (encoder.read(bytes.into()), Flat::read(bytes.into()));
+                let (known, fresh) = (encoder.read(bytes), Flat::read(bytes));
                 refused += usize::from(fresh.is_err());
                 let said = |read: Result<Flat, _>| match read {
                     Ok(flat) => {
                         let all = 0..flat.series_count();
-                        Ok(rw1::plain(&flat, all, &Labels::default(), Metadata::With))
+                        Ok(rw1::plain(&flat, all, &Labels::default(), Metadata::With, Exemplars::With))
                     }
                     Err(error) => Err(format!("{error}")),
                 };

@@ -2,9 +2,10 @@
 //! completions, the manual page, colours and progress on a real terminal and on none.
 
 mod check;
-mod completions;
+pub mod completions;
 mod init;
 mod man;
 mod queue;
+mod relay;
 mod screen;
 mod terminal;

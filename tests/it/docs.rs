@@ -1,6 +1,10 @@
 //! What README and docs show can be used as it stands: every block of configuration is read by the program or
 //! by the program that it is for, every command line is one of ours, every link leads somewhere.
 
+mod crates;
+mod held;
+pub(crate) mod reference;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

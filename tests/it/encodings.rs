@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fleetpush::encode::record::Flat;
 use fleetpush::encode::rw1::Metadata;
-use fleetpush::encode::{EncodeError, Encoder, family, openmetrics, record, rw1, rw2, text};
+use fleetpush::encode::{EncodeError, Encoder, Exemplars, family, openmetrics, record, rw1, rw2, text};
 use fleetpush::sample::Value;
 use fleetpush::sample::{
     Batch, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, Source,
@@ -16,7 +16,7 @@ use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, proptest};
 
 use crate::strict::exposition::{self, Form};
 use crate::strict::{Pairs, delimited, queue_record, remote_write};
-use world::{One, Said, World, cases, pairs, world};
+use world::{Beside, One, Said, World, cases, of_ours, pairs, world};
 
 /// A value that a text can carry: it knows one NaN.
 fn in_text(bits: u64) -> u64 {
@@ -47,7 +47,8 @@ fn kind_in_text(kind: Kind) -> &'static str {
     match kind {
         Kind::Counter => "counter",
         Kind::Gauge | Kind::Info => "gauge",
-        _ => "untyped",
+        Kind::Unknown => "untyped",
+        other => panic!("{other:?} is never on our page"),
     }
 }
 
@@ -56,7 +57,8 @@ fn kind_in_openmetrics(kind: Kind) -> (&'static str, &'static str) {
         Kind::Counter => ("counter", "_total"),
         Kind::Info => ("info", "_info"),
         Kind::Gauge => ("gauge", ""),
-        _ => ("unknown", ""),
+        Kind::Unknown => ("unknown", ""),
+        other => panic!("{other:?} is never on our page"),
     }
 }
 
@@ -79,7 +81,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn a_text_page_says_what_the_batches_say(world in world()) {
+    fn a_text_page_says_what_the_batches_say(world in of_ours()) {
         let page = text::page(&world.batches());
         let families = exposition::read(&page, Form::Text);
         prop_assert!(families.is_ok(), "{:?}\n{}", families, page);
@@ -95,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn an_openmetrics_page_says_what_the_batches_say(world in world()) {
+    fn an_openmetrics_page_says_what_the_batches_say(world in of_ours()) {
         let page = openmetrics::page(&world.batches());
         let families = exposition::read(&page, Form::OpenMetrics);
         prop_assert!(families.is_ok(), "{:?}\n{}", families, page);
@@ -112,7 +114,7 @@ proptest! {
     }
 
     #[test]
-    fn delimited_families_say_what_a_batch_says(world in world()) {
+    fn delimited_families_say_what_a_batch_says(world in of_ours()) {
         for one in &world.told {
             let families = delimited::read(&family::body(one.batch.families()));
             prop_assert!(families.is_ok(), "{:?}", families);
@@ -131,42 +133,49 @@ proptest! {
 
     #[test]
     fn a_batch_cut_into_records_is_whole_again_when_they_are_read(world in world()) {
-        let mut read: Vec<Vec<(Pairs, usize, u64)>> = vec![Vec::new(); world.told.len()];
+        let mut read: Vec<Vec<(Pairs, usize, u64, Beside)>> = vec![Vec::new(); world.told.len()];
         for (number, record) in records(&world) {
-            prop_assert_eq!(record.oldest_ms, world.told[number].at);
-            let strict = queue_record::read(&record.bytes);
+            let strict = queue_record::read(&record.bytes());
             prop_assert!(strict.is_ok(), "{:?}", strict);
             let strict = strict.unwrap();
             prop_assert_eq!(strict.series.len(), record.samples);
             prop_assert!((1..=world.max_samples).contains(&record.samples));
             let position = |name: &str| world.families.iter().position(|said| said.name == name);
-            for family in &strict.families {
-                let said = position(&family.name).map(|at| &world.families[at]);
-                let expected = said.map(|said| (said.kind as u64, said.help.as_str(), ""));
-                prop_assert_eq!(Some((family.kind, family.help.as_str(), family.unit.as_str())), expected);
-            }
+            prop_assert_eq!(Some(record.oldest_ms), strict.series.iter().map(|one| one.timestamp).min());
             for series in strict.series {
-                prop_assert_eq!(series.timestamp, world.told[number].at);
-                let family = position(&strict.families[series.family].name).unwrap();
-                read[number].push((series.labels, family, series.value));
+                let name = series.labels.iter().find(|(name, _)| name == "__name__").unwrap();
+                let place = position(&name.1).unwrap();
+                let (family, said) = (&strict.families[series.family], &world.families[place]);
+                let told_as = said.of.as_ref().unwrap_or(&said.name);
+                prop_assert_eq!((&family.name, family.kind), (told_as, said.kind as u64));
+                prop_assert_eq!((&family.help, &family.unit), (&said.help, &said.unit));
+                let beside = (series.timestamp, series.start, series.exemplars);
+                read[number].push((series.labels, place, series.value, beside));
             }
         }
         for (told, read) in world.told.iter().zip(read) {
-            prop_assert_eq!(read, world.recorded(told));
+            let expected = world.recorded(told).into_iter().zip(world.beside(told));
+            let expected = expected.map(|((labels, family, bits), beside)| (labels, family, bits, beside));
+            prop_assert_eq!(read, expected.collect::<Vec<_>>());
         }
     }
 
     #[test]
     fn a_record_is_decoded_to_what_the_strict_reader_reads(world in world()) {
         for (_, record) in records(&world) {
-            let strict = queue_record::read(&record.bytes).unwrap();
-            let decoded = record::decode(&record.bytes).unwrap();
+            let strict = queue_record::read(&record.bytes()).unwrap();
+            let decoded = record::decode(record.bytes()).unwrap();
             let symbol = |at: u32| decoded.symbols[at as usize].clone();
             let series = decoded.series.iter().map(|one| queue_record::Series {
                 labels: one.label_refs.chunks(2).map(|pair| (symbol(pair[0]), symbol(pair[1]))).collect(),
                 family: one.family as usize,
                 value: one.value_bits,
                 timestamp: one.timestamp,
+                start: one.start_timestamp,
+                exemplars: one.exemplars.iter().map(|one| {
+                    let pairs = one.labels.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone()));
+                    (pairs.collect(), one.value_bits, one.timestamp)
+                }).collect(),
             });
             prop_assert_eq!(series.collect::<Vec<_>>(), strict.series);
             let families = decoded.families.iter().map(|one| queue_record::Family {
@@ -183,26 +192,39 @@ proptest! {
     fn a_request_of_1_0_says_what_its_record_says(world in world()) {
         let external = world.external();
         let mut encoder = Encoder::new(external.clone());
-        for (told, sent) in sent_by_record(&world) {
+        let mut encoder_with = Encoder::new(external.clone()).with_exemplars(Exemplars::With, Exemplars::With);
+        for sent in sent_by_record(&world) {
             for range in halves(&sent.decoded) {
                 for metadata in [Metadata::With, Metadata::Without] {
-                    let plain = rw1::plain(&sent.decoded, range.clone(), &external, metadata);
-                    let packed = encoder.one(&sent.decoded, range.clone(), metadata).unwrap();
+                    let plain = rw1::plain(&sent.decoded, range.clone(), &external, metadata, Exemplars::With);
+                    let packed = encoder_with.one(&sent.decoded, range.clone(), metadata).unwrap();
                     prop_assert_eq!(&snap::raw::Decoder::new().decompress_vec(&packed).unwrap(), &plain);
+                    let bare = rw1::plain(&sent.decoded, range.clone(), &external, metadata, Exemplars::Without);
+                    let packed = encoder.one(&sent.decoded, range.clone(), metadata).unwrap();
+                    prop_assert_eq!(&snap::raw::Decoder::new().decompress_vec(&packed).unwrap(), &bare);
+                    prop_assert!(remote_write::one(&bare).unwrap().series.iter().all(|one| one.exemplars.is_empty()));
                     let request = remote_write::one(&plain);
                     prop_assert!(request.is_ok(), "{:?}", request);
                     let request = request.unwrap();
-                    let read = request.series.iter().map(|one| (one.labels.clone(), one.value, one.timestamp));
-                    let expected = sent.series[range.clone()].iter();
-                    let expected = expected.map(|(labels, _, bits)| (labels.clone(), *bits, world.told[told].at));
+                    let read = request.series.iter().map(|one| {
+                        (one.labels.clone(), one.value, (one.timestamp, 0, one.exemplars.clone()))
+                    });
+                    let expected = sent.series[range.clone()].iter().zip(&sent.beside[range.clone()]);
+                    // 1.0 knows no starts.
+                    let expected = expected.map(|((labels, _, bits), (time, _, seen))| {
+                        (labels.clone(), *bits, (*time, 0, seen.clone()))
+                    });
                     prop_assert_eq!(read.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
                     let described: BTreeMap<_, _> = match metadata {
                         Metadata::Without => BTreeMap::new(),
                         Metadata::With => {
                             let mine = sent.series[range.clone()].iter().map(|(_, at, _)| &world.families[*at]);
-                            let known = mine.filter(|said| said.kind != Kind::Unknown || !said.help.is_empty());
+                            let known = mine.filter(|said| {
+                                said.kind != Kind::Unknown || !said.help.is_empty() || !said.unit.is_empty()
+                            });
                             known.map(|said| {
-                                (said.name.clone(), (said.kind as u64, said.help.clone(), String::new()))
+                                let name = said.of.as_ref().unwrap_or(&said.name).clone();
+                                (name, (said.kind as u64, said.help.clone(), said.unit.clone()))
                             }).collect()
                         }
                     };
@@ -218,20 +240,22 @@ proptest! {
     fn a_request_of_2_0_says_what_its_record_says(world in world()) {
         let external = world.external();
         let mut encoder = Encoder::new(external.clone());
-        for (told, sent) in sent_by_record(&world) {
+        for sent in sent_by_record(&world) {
             for range in halves(&sent.decoded) {
-                let plain = rw2::plain(&sent.decoded, range.clone(), &external);
+                let plain = rw2::plain(&sent.decoded, range.clone(), &external, Exemplars::With);
                 let packed = encoder.two(&sent.decoded, range.clone()).unwrap();
                 prop_assert_eq!(&snap::raw::Decoder::new().decompress_vec(&packed).unwrap(), &plain);
                 let request = remote_write::two(&plain);
                 prop_assert!(request.is_ok(), "{:?}", request);
                 let series = request.unwrap().series;
                 prop_assert_eq!(series.len(), range.len());
-                for (one, (labels, family, bits)) in series.iter().zip(&sent.series[range]) {
-                    prop_assert_eq!((&one.labels, one.value, one.timestamp), (labels, *bits, world.told[told].at));
+                let expected = sent.series[range.clone()].iter().zip(&sent.beside[range]);
+                for (one, ((labels, family, bits), beside)) in series.iter().zip(expected) {
+                    prop_assert_eq!((&one.labels, one.value), (labels, *bits));
+                    prop_assert_eq!(&(one.timestamp, one.start, one.exemplars.clone()), beside);
                     let said = &world.families[*family];
-                    let metadata = (one.metadata.kind, &one.metadata.help, one.metadata.unit.as_str());
-                    prop_assert_eq!(metadata, (said.kind as u64, &said.help, ""));
+                    let metadata = (one.metadata.kind, &one.metadata.help, &one.metadata.unit);
+                    prop_assert_eq!(metadata, (said.kind as u64, &said.help, &said.unit));
                 }
             }
         }
@@ -250,14 +274,14 @@ proptest! {
         world in world(), at in 0..10_000_usize, with in 1..=255_u8,
     ) {
         for (_, record) in records(&world) {
-            let mut bytes = record.bytes.to_vec();
+            let mut bytes = record.bytes().to_vec();
             let at = at % bytes.len();
             bytes[at] ^= with;
-            for damaged in [&bytes[..], &record.bytes[..at]] {
-                if let Ok(decoded) = Flat::read(damaged.into()) {
+            for damaged in [&bytes[..], &record.bytes()[..at]] {
+                if let Ok(decoded) = Flat::read(damaged) {
                     let all = 0..decoded.series_count();
-                    rw1::plain(&decoded, all.clone(), &world.external(), Metadata::With);
-                    rw2::plain(&decoded, all, &world.external());
+                    rw1::plain(&decoded, all.clone(), &world.external(), Metadata::With, Exemplars::With);
+                    rw2::plain(&decoded, all, &world.external(), Exemplars::With);
                 }
             }
         }
@@ -289,17 +313,19 @@ proptest! {
 struct Sent {
     decoded: Flat,
     series: Vec<(Pairs, usize, u64)>,
+    beside: Vec<Beside>,
 }
 
 fn flat(record: &record::Record) -> Flat {
-    Flat::read(record.bytes.clone()).unwrap()
+    Flat::read(record.bytes()).unwrap()
 }
 
-fn sent_by_record(world: &World) -> Vec<(usize, Sent)> {
-    let mut rest: Vec<_> = world.told.iter().map(|told| world.sent(told).into_iter()).collect();
+fn sent_by_record(world: &World) -> Vec<Sent> {
+    let mut rest: Vec<_> =
+        world.told.iter().map(|told| world.sent(told).into_iter().zip(world.beside(told))).collect();
     let all = records(world).into_iter().map(|(number, record)| {
-        let series = rest[number].by_ref().take(record.samples).collect();
-        (number, Sent { decoded: flat(&record), series })
+        let (series, beside) = rest[number].by_ref().take(record.samples).unzip();
+        Sent { decoded: flat(&record), series, beside }
     });
     all.collect()
 }
@@ -315,7 +341,7 @@ fn all_bytes(world: &World) -> Vec<Vec<u8>> {
         all.push(encoder.one(&decoded, range.clone(), Metadata::With).unwrap());
         all.push(encoder.one(&decoded, range.clone(), Metadata::Without).unwrap());
         all.push(encoder.two(&decoded, range).unwrap());
-        all.push(record.bytes.to_vec());
+        all.push(record.bytes().to_vec());
     }
     all
 }
@@ -378,7 +404,13 @@ fn the_worlds_hold_what_they_are_made_for() {
     assert_eq!(sources, BTreeSet::from([1, 2, 3]));
     let kinds: BTreeSet<u32> =
         worlds.iter().flat_map(|world| &world.families).map(|said| said.kind as u32).collect();
-    assert_eq!(kinds, BTreeSet::from([0, 1, 2, 6]));
+    assert_eq!(kinds, BTreeSet::from_iter(0..8));
+    has("a unit", worlds.iter().any(|world| world.families.iter().any(|said| !said.unit.is_empty())));
+    has("a time of its own", all.iter().any(|one| one.mine.at.is_some()));
+    let whole: Vec<_> =
+        worlds.iter().flat_map(|world| world.told.iter().flat_map(|told| world.beside(told))).collect();
+    has("a start", whole.iter().any(|(_, start, _)| *start != 0));
+    has("two exemplars", whole.iter().any(|(_, _, seen)| seen.len() == 2));
 }
 
 #[test]
@@ -392,7 +424,7 @@ fn a_probe_of_2_0_is_a_request_without_series() {
 fn a_record_of_another_version_is_refused_by_its_number() {
     // The first version, which no release wrote, held its symbols where the layout is now.
     for number in [1, 3] {
-        let said = record::decode(&[0x08, number, 0x12, 0x00]);
+        let said = record::decode(&[0x08, number, 0x12, 0x00][..]);
         assert!(matches!(said, Err(EncodeError::Version(known)) if known == u32::from(number)), "{said:?}");
     }
 }

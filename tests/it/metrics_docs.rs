@@ -127,6 +127,15 @@ fn every_declared_self_metric_is_documented_as_it_is_and_no_other() {
 }
 
 #[test]
+fn no_metric_takes_a_label_that_says_who_is_speaking() {
+    for (name, facts) in documented(false).into_iter().chain(documented(true)) {
+        let taken =
+            facts.labels.iter().filter(|label| ["job", "instance", "shard"].contains(&label.as_str()));
+        assert_eq!(taken.count(), 0, "{name}");
+    }
+}
+
+#[test]
 fn a_unit_is_what_the_name_says() {
     let rows = rows(DOCUMENT);
     assert!(rows.len() > 30);
@@ -185,7 +194,7 @@ async fn remote_write_adds_the_labels_that_the_last_table_names() {
     let said = said_by(&batch);
     let mut seen = BTreeSet::new();
     for record in cut(&batch, &[], &identity, 1_000) {
-        let record = decode(&record.bytes).unwrap();
+        let record = decode(record.bytes()).unwrap();
         let symbol = |at: u32| record.symbols[at as usize].as_str();
         for series in &record.series {
             let name = symbol(record.families[series.family as usize].name_ref);

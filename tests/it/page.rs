@@ -20,6 +20,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::relay_batch;
+
 const HOSTILE: &str = "<script>alert('x')</script>\"&\n";
 const BROWSER: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 const WAIT: Duration = Duration::from_secs(10);
@@ -106,6 +108,41 @@ fn cycle<'a>(error: Option<&'a (dyn std::fmt::Display + Sync)>) -> Collected<'a>
         series: 2,
         at: Millis(1_699_999_990_000),
         skew_seconds: None,
+    }
+}
+
+#[tokio::test]
+async fn relayed_series_are_on_no_page_of_ours() {
+    let page = Page::with_fleet("north").await;
+    let source = relay_batch::target("node", "a:9100");
+    let load = relay_batch::family(
+        "node_load1",
+        Kind::Gauge,
+        vec![relay_batch::series(&[("fleet_name", "no")], 0.5)],
+    );
+    let online = relay_batch::family(
+        "balena_devices_online",
+        Kind::Gauge,
+        vec![relay_batch::series(&[("fleet_name", "no")], 5.0)],
+    );
+    let batch = relay_batch::batch(&source, 1_699_999_990_000, vec![load, online]);
+    page.telemetry.collected(&cycle(None));
+    page.latest.send_modify(|all| {
+        let mut new = BTreeMap::clone(all);
+        new.insert(source, Arc::new(batch));
+        *all = Arc::new(new);
+    });
+    for (path, accept) in [
+        ("/metrics", "*/*"),
+        ("/metrics", "application/openmetrics-text;version=1.0.0"),
+        ("/", BROWSER),
+        ("/?format=json", BROWSER),
+    ] {
+        let body = page.get(path, accept).await.text().await.unwrap();
+        assert!(body.contains("north"), "{path}: {body}");
+        for relayed in ["node_load1", "a:9100", "node/a", "\"no\"", ">no<"] {
+            assert!(!body.contains(relayed), "{path} shows {relayed}: {body}");
+        }
     }
 }
 

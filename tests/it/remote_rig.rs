@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use fleetpush::clock::Clock;
 use fleetpush::config::{
-    Auth, Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Proxy, Retry, Secret, Start, TlsSettings,
+    Auth, Endpoint, HttpSettings, MetadataSettings, ProtobufMessage, Proxy, Retry, Secret, SendExemplars,
+    Start, TlsSettings,
 };
 use fleetpush::demo::receiver::{Options, Personality, Server, Version};
 use fleetpush::encode::record::{self, Identity};
 use fleetpush::queue::{self, Appended, Entry, Queue, Record, Refused};
+use fleetpush::relabel::Rules;
 use fleetpush::sample::{
     Batch, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, Source, Text, Value,
 };
@@ -75,11 +77,13 @@ impl Rig {
             name: "test".into(),
             url: url.parse().expect("a URL"),
             start: Start::Now,
+            write_relabel: Rules::default(),
             protobuf_message: ProtobufMessage::Auto,
             max_samples_per_send: 2_000,
             max_shards: 4,
             retry: Retry { min: Duration::from_millis(10), max: Duration::from_millis(40) },
             metadata: MetadataSettings { send: true, every: Duration::from_secs(60) },
+            exemplars: SendExemplars::InTwo,
             http: HttpSettings {
                 auth: Auth::None,
                 tls: TlsSettings::default(),
@@ -104,6 +108,11 @@ impl Rig {
 
     pub fn message(mut self, message: ProtobufMessage) -> Self {
         self.endpoint.protobuf_message = message;
+        self
+    }
+
+    pub fn exemplars(mut self, send: SendExemplars) -> Self {
+        self.endpoint.exemplars = send;
         self
     }
 
@@ -150,11 +159,7 @@ impl Rig {
         let batch = Batch::new(source, Millis(at), Scope::Whole, vec![family]).expect("no twins");
         let identity = Identity { job: "balena".into(), instance: "site".into() };
         let records = record::cut(&batch, &[], &identity, self.max_samples);
-        let records = records.into_iter().map(|r| Record {
-            bytes: r.bytes,
-            samples: r.samples,
-            oldest_ms: r.oldest_ms,
-        });
+        let records = records.into_iter().map(|r| Record::new(r.bytes(), r.samples, r.oldest_ms));
         self.append_records(records.collect());
     }
 

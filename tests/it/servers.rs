@@ -1,8 +1,9 @@
-//! The real servers that tests write to and read from: Prometheus, Pushgateway, VictoriaMetrics, promtool, each as
+//! The real servers that tests write to and read from: Prometheus, Pushgateway, VictoriaMetrics, node_exporter, promtool, each as
 //! an old release and as a recent one. In: a configuration or extra arguments. Out: a running server on 127.0.0.1
 //! with an empty folder of its own, ended when it goes out of scope. Never skips: a missing program fails the test.
 
 mod api;
+mod exporter;
 mod process;
 mod scrape;
 
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 use api::Api;
 pub use api::{Found, Labels};
+pub use exporter::NodeExporter;
 use process::{Process, Ready};
 pub use scrape::scrapes;
 
@@ -161,6 +163,12 @@ impl Prometheus {
     /// The label sets that match a selector.
     pub async fn series(&self, selector: &str) -> Vec<Labels> {
         self.api.series(selector).await
+    }
+
+    /// What the pages that it scrapes say of their metrics: `{"target": {...}, "metric", "type", "help", "unit"}`.
+    pub async fn metadata(&self) -> Vec<Value> {
+        let answer = self.api.json("/api/v1/targets/metadata", &[]).await;
+        answer["data"].as_array().cloned().unwrap_or_default()
     }
 
     /// Ends the server at once: what it has not yet written is lost, its port refuses from now on.

@@ -3,7 +3,7 @@
 //! `make soak` runs the same tests for longer and alone; their figures go to `docs/soak.md`.
 
 mod answers;
-mod disk;
+pub mod disk;
 mod door;
 mod kills;
 mod log;
@@ -20,7 +20,7 @@ use fleetpush::demo::receiver::{self, Labels, Sample};
 
 /// Holds every request that was taken, in the order of arrival, against the rule: for each series a later
 /// time, or the samples of the request before once more. Says how many requests were repeated.
-fn strictly_rising(remote: &receiver::Server) -> usize {
+pub fn strictly_rising(remote: &receiver::Server) -> usize {
     let mut last = BTreeMap::<Labels, Sample>::new();
     let mut repeated = 0;
     for delivery in remote.deliveries().iter().filter(|delivery| (200..300).contains(&delivery.status)) {

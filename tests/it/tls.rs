@@ -111,11 +111,21 @@ impl Server {
         .await
     }
 
-    /// A proxy that carries every tunnel to `target`, whatever name it is asked for.
-    pub(crate) async fn tunnel_to(target: SocketAddr) -> Self {
-        Server::start(move |mut socket, heads| async move {
-            if let Some(head) = head(&mut socket).await {
+    /// A proxy that carries every tunnel to `target`, whatever name it is asked for; where it wants credentials, for
+    /// those alone who send them.
+    pub(crate) async fn tunnel_to(target: SocketAddr, wants: Option<String>) -> Self {
+        Server::start(move |mut socket, heads| {
+            let wants = wants.clone();
+            async move {
+                let Some(head) = head(&mut socket).await else { return };
+                let let_in = wants.is_none_or(|wants| head.contains(&wants));
                 heads.lock().unwrap().push(head);
+                if !let_in {
+                    let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\n\
+                                   content-length: 0\r\n\r\n";
+                    socket.write_all(refusal.as_bytes()).await.ok();
+                    return;
+                }
                 socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
                 let mut onward = TcpStream::connect(target).await.unwrap();
                 copy_bidirectional(&mut socket, &mut onward).await.ok();

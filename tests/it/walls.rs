@@ -59,6 +59,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const MORE: &[(&str, &str, &str)] = &[
     ("clock", "sample", "tells the time in the one word for it, Millis"),
     ("schedule", "sample", "next_tick is given and gives Millis"),
+    ("encode", "relabel", "records leave relabelled, and what becomes of a layout is kept with it"),
     ("retry", "sample", "Retry-After as a date is measured from a Millis that it is given"),
 ];
 
@@ -74,6 +75,8 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ("tokio_rustls", &["page"], "the client's TLS is reqwest's"),
     ("blowfish", &["page"], "the users of the page"),
     ("http_body_util", &["demo"], "as hyper"),
+    ("regex", &["relabel"], "expressions mean what Prometheus means by them, which is said in one place"),
+    ("md5", &["relabel"], "a hash that nothing else may rely on"),
 ];
 
 /// Files of over [`LINES`] lines, each with its reason; an entry that is no longer needed must go.

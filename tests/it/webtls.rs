@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use fleetpush::demo::balena::{self, Device, Fleet, Simulation};
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::program::{LIMIT, Program};
@@ -50,6 +51,44 @@ impl Files {
             self.write(&format!("{name}.crt"), &leaf.cert_pem),
             self.write(&format!("{name}.key"), &leaf.key_pem),
         )
+    }
+}
+
+/// A server behind TLS, client certificates and users at once, and what its clients need.
+pub struct Walled {
+    pub files: Files,
+    /// Who has signed the server's certificate.
+    pub authority: Authority,
+    /// Who signs clients' certificates.
+    pub clients: Authority,
+}
+
+impl Walled {
+    pub fn new() -> Self {
+        let (files, authority, clients) = (Files::new(), Authority::new(), Authority::new());
+        files.pair("tls", &authority.issue("127.0.0.1"));
+        files.write("clients.crt", &clients.pem);
+        let web = format!(
+            "tls_server_config: {{cert_file: tls.crt, key_file: tls.key, client_ca_file: clients.crt, \
+             client_auth_type: RequireAndVerifyClientCert}}\nbasic_auth_users: {{ops: {HASH}}}\n"
+        );
+        files.write("web.yml", &web);
+        Walled { files, authority, clients }
+    }
+
+    /// The file that says so.
+    pub fn web(&self) -> PathBuf {
+        self.files.path("web.yml")
+    }
+
+    /// What a client has to say that is let in, in Prometheus' keys.
+    pub fn credentials(&self, name: &str, password: &str) -> serde_json::Value {
+        let (cert, key) = self.files.pair(name, &self.clients.issue(name));
+        let authority = self.files.write("ca.crt", &self.authority.pem);
+        json!({
+            "tls_config": {"ca_file": authority, "cert_file": cert, "key_file": key},
+            "basic_auth": {"username": "ops", "password": password},
+        })
     }
 }
 

@@ -29,6 +29,7 @@ pub fn one(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> v1::TimeSeries {
     v1::TimeSeries {
         labels: labels.iter().map(label).collect(),
         samples: samples.iter().map(sample).collect(),
+        exemplars: Vec::new(),
     }
 }
 

@@ -194,7 +194,7 @@ async fn a_damaged_record_is_set_aside_and_the_next_one_arrives() {
     let server = simulated(Prometheus3).await;
     let rig = Rig::new(&server.write_url());
     let bytes = b"no record".to_vec().into();
-    rig.append_records(vec![Record { bytes, samples: 3, oldest_ms: now() }]);
+    rig.append_records(vec![Record::new(bytes, 3, now())]);
     rig.append(now(), &[("a", 1.0)]);
     let drained = rig.drain().await;
     assert_eq!((drained.delivered_samples, drained.refused_samples, drained.waiting_samples), (1, 3, 0));

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fetches the real servers that the tests start: Prometheus with promtool, Pushgateway and VictoriaMetrics,
-# each as an old release (stock/) and as a recent one (new/). They are Debian packages, only unpacked:
+# Fetches the real servers that the tests start: Prometheus with promtool, Pushgateway, VictoriaMetrics and
+# node_exporter, each as an old release (stock/) and as a recent one (new/). They are Debian packages, only unpacked:
 # nothing is installed, no root is needed, and the mirror is the one that this machine's apt already uses.
 #
 #   tests/servers/fetch.sh [FOLDER]      (default: target/test-servers)
@@ -8,8 +8,8 @@ set -euo pipefail
 
 readonly stock_suite=bookworm # Prometheus 2.42, which knows remote write 1.0 only
 readonly new_suite=forky      # Prometheus 3.5 or later, with remote write 2.0; it moves, so no version is pinned
-readonly packages=(prometheus prometheus-pushgateway victoria-metrics) # promtool has its own package from forky on
-readonly programs=(prometheus promtool prometheus-pushgateway victoria-metrics)
+readonly packages=(prometheus prometheus-node-exporter prometheus-pushgateway victoria-metrics) # promtool has its own package from forky on
+readonly programs=(prometheus promtool prometheus-node-exporter prometheus-pushgateway victoria-metrics)
 
 # shellcheck source=tests/debian.sh
 source "$(dirname "$(realpath "$0")")/../debian.sh"

@@ -43,6 +43,11 @@ pub(super) fn everything(
     if options.instance.is_none() && target != Target::Page {
         options.instance = optional("Name of this site, for the label `instance` (Enter: the host name)")?;
     }
+    if options.queue_dir.is_none() && target.has_queue() {
+        let question = "Folder for what waits while the receiver is away, or `memory` (Enter: what systemd sets, else \
+                        /var/lib/fleetpush)";
+        options.queue_dir = optional(question)?.map(PathBuf::from);
+    }
     Ok(())
 }
 

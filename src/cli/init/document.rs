@@ -170,12 +170,13 @@ fn remote_write(file: &mut File, answers: &Answers) {
     file.text(
         "\n# What waits for the receiver, on the disk: kill -9, power loss and a week's outage lose nothing. The folder is\n\
          # for one process. It is $STATE_DIRECTORY (systemd sets it), else $XDG_STATE_HOME/fleetpush, else\n\
-         # /var/lib/fleetpush. `fleetpush check` says how long max_size lasts with your fleets.\n\
-         queue:\n  \
-         #dir: /var/lib/fleetpush\n  \
-         max_size: 1GiB\n  \
-         max_age: 8d\n\n",
+         # /var/lib/fleetpush; with `memory` there is none, and what waits is lost at the end. `fleetpush check` says\n\
+         # how long max_size lasts with your fleets.\n\
+         queue:\n",
     );
+    let folder = answers.queue_dir.as_ref().map(|path| path.display().to_string());
+    file.optional("  ", "dir", folder.as_deref(), "/var/lib/fleetpush");
+    file.text("  max_size: 1GiB\n  max_age: 8d\n\n");
 }
 
 /// What the receiver does with samples that an outage has held up.

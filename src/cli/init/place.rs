@@ -16,6 +16,11 @@ pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
+/// The queue's folder as it is typed: `memory` is none.
+pub(super) fn queue(path: &Path) -> PathBuf {
+    if path == Path::new("memory") { path.to_owned() } else { absolute(path) }
+}
+
 /// Whether a file may be written there, before anyone is asked anything.
 pub(super) fn may_write(path: &Path, force: bool) -> Result<(), String> {
     if path.is_dir() {

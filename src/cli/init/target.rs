@@ -57,6 +57,11 @@ impl Target {
         }
     }
 
+    /// Whether what goes there waits in a queue.
+    pub(super) const fn has_queue(self) -> bool {
+        !matches!(self, Target::Pushgateway | Target::Page)
+    }
+
     /// The name of the file for its token, where nobody has named one.
     pub(super) const fn token_name(self) -> &'static str {
         match self {

@@ -44,7 +44,8 @@ pub(super) fn first(bytes: &[u8]) -> Result<(Vec<Series>, Vec<Metadata>), Unread
             bits: sample.value.to_bits(),
             start_timestamp: 0,
         });
-        Series { samples: samples.collect(), ..described(sent) }
+        let (samples, exemplars) = (samples.collect(), series.exemplars.len());
+        Series { samples, exemplars, ..described(sent) }
     });
     let metadata = request.metadata.into_iter().map(|metadata| Metadata {
         family: metadata.metric_family_name,

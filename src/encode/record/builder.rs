@@ -1,107 +1,160 @@
 //! Writes records' bytes by hand, in the order and form of the generated types (a test holds them to it):
 //! series go in one by one, full records come out.
 
-use super::symbols::Symbols;
-use super::{Identity, Record, VERSION};
-use crate::encode::wire;
-use crate::sample::{Batch, Ended, Family, Label, LabelName, Labels, METRIC_NAME, Role, Text, Value};
+use std::collections::HashMap;
 
-/// Where a series' metadata comes from.
-#[derive(Clone, Copy)]
-pub(super) enum Meta<'a> {
-    Of(&'a Family),
-    Ended(&'a str),
+use super::symbols::Symbols;
+use super::tick::{Extra, Part};
+use super::writer::{Piece, Writer};
+use super::{Identity, Record};
+use crate::encode::wire;
+use crate::sample::{Ended, Family, Label, Labels, METRIC_NAME, Role, Value};
+
+/// What is told of a series' family, and under which name.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+struct Meta<'a> {
+    name: &'a str,
+    kind: u32,
+    help: &'a str,
+    unit: &'a str,
 }
 
 impl<'a> Meta<'a> {
-    fn name(self) -> &'a str {
-        match self {
-            Meta::Of(family) => family.name.as_str(),
-            Meta::Ended(name) => name,
+    fn of(family: &'a Family) -> Meta<'a> {
+        let (help, unit) = (&*family.help, &*family.unit);
+        Meta { name: family.described_as().as_str(), kind: family.kind as u32, help, unit }
+    }
+
+    /// Of a series of which the family is not said any more.
+    fn ended(gone: &'a Ended) -> Meta<'a> {
+        match &gone.meaning {
+            Some(known) => Meta {
+                name: known.name.as_str(),
+                kind: known.kind as u32,
+                help: &known.help,
+                unit: &known.unit,
+            },
+            None => Meta { name: gone.id.name.as_str(), kind: 0, help: "", unit: "" },
         }
     }
 }
 
-/// Which series a record has, encoded.
-#[derive(Debug)]
-pub(super) struct Piece {
-    pub(super) layout: Box<[u8]>,
-    pub(super) samples: usize,
-}
-
 /// The layout of one record, as it grows.
 #[derive(Default)]
-pub(super) struct Builder<'a> {
+struct Builder<'a> {
     symbols: Symbols<'a>,
-    /// The families so far; a record has a handful, and equal ones follow each other.
-    families: Vec<&'a str>,
+    families: HashMap<Meta<'a>, u32>,
+    /// The number of the family that is told now, once one of its series is here.
+    family: Option<u32>,
     family_bytes: Vec<u8>,
     series_bytes: Vec<u8>,
     values: Vec<u64>,
+    extras: Vec<(usize, &'a Extra<'a>)>,
     /// What one series or family is written into before its length is known.
     one: Vec<u8>,
     refs: Vec<u8>,
 }
 
-impl<'a> Builder<'a> {
-    /// The records of a batch and of what has ended with it, and their layouts.
-    pub(super) fn cut(
-        batch: &'a Batch,
-        ended: &'a [Ended],
-        identity: &Identity,
-        max_samples: usize,
-    ) -> (Vec<Record>, Vec<Piece>) {
-        let common = |name: &str, value: &Text| LabelName::new(name).ok().map(|name| (name, value.clone()));
-        // `job` and `instance` are label names, so neither set can be refused.
-        let of = |pairs: Vec<_>| Labels::new(pairs.into_iter().flatten()).unwrap_or_default();
-        let fleet = of(vec![common("job", &identity.job)]);
-        let state = of(vec![common("job", &identity.job), common("instance", &identity.instance)]);
-        let nothing = Labels::default();
-        let added = |role| match role {
-            Role::Fleet => &fleet,
-            Role::State => &state,
-            Role::Relayed => &nothing,
-        };
-        let alive = batch.families().iter().flat_map(|family| {
-            let missing = added(family.role);
-            family.series.iter().map(move |series| (Meta::Of(family), &series.labels, missing, series.value))
-        });
-        let gone = ended.iter().map(|gone| {
-            // A marker may stand in a record alone; without its family it would tell receivers to forget the type.
-            let family = batch.families().iter().find(|family| family.name == gone.id.name);
-            let meta = family.map_or(Meta::Ended(gone.id.name.as_str()), Meta::Of);
-            (meta, &gone.id.labels, added(gone.role), Value::STALE)
-        });
-        let (mut records, mut pieces) = (Vec::new(), Vec::new());
-        let mut writer = Writer::default();
-        let mut all = alive.chain(gone).peekable();
-        let mut current = Builder::default();
-        while let Some((meta, labels, missing, value)) = all.next() {
-            current.add(meta, labels, missing, value);
-            if current.values.len() == max_samples.max(1) || all.peek().is_none() {
-                let piece = current.piece();
-                records.push(writer.record(&piece, current.values.drain(..), batch.at().0));
-                pieces.push(piece);
-                current.clear();
+/// The records of one tick's parts at `at`, and their layouts.
+pub(super) fn cut(
+    parts: &[Part<'_>],
+    at: i64,
+    identity: &Identity,
+    max_samples: usize,
+) -> (Vec<Record>, Vec<Piece>) {
+    let [fleet, state, nothing] = [Role::Fleet, Role::State, Role::Relayed].map(|role| identity.added(role));
+    let added = |role| match role {
+        Role::Fleet => &fleet,
+        Role::State => &state,
+        Role::Relayed => &nothing,
+    };
+    let mut cutting = Cutting { at, max_samples: max_samples.max(1), ..Cutting::default() };
+    for part in parts {
+        let mut samples = part.samples();
+        for family in part.batch.families() {
+            let (name, missing) = (family.name.as_str(), added(family.role));
+            cutting.tell(Meta::of(family), name);
+            for series in &family.series {
+                if let Some(extra) = samples.next_one() {
+                    cutting.add(&series.labels, missing, series.value, extra);
+                }
             }
         }
-        (records, pieces)
+    }
+    for part in parts.iter().filter(|part| !part.ended.is_empty()) {
+        // A marker may stand in a record alone; without its family it would tell receivers to forget the type.
+        let families = part.batch.families().iter().map(|family| (family.name.as_str(), family));
+        let families: HashMap<&str, &Family> = families.collect();
+        for gone in &part.ended {
+            let name = gone.id.name.as_str();
+            let meta = families.get(name).map_or_else(|| Meta::ended(gone), |family| Meta::of(family));
+            cutting.tell(meta, name);
+            cutting.add(&gone.id.labels, added(gone.role), Value::STALE, None);
+        }
+    }
+    cutting.flush();
+    (cutting.records, cutting.pieces)
+}
+
+/// Full records, and the one that grows.
+#[derive(Default)]
+struct Cutting<'a> {
+    at: i64,
+    max_samples: usize,
+    meta: Meta<'a>,
+    name: &'a str,
+    current: Builder<'a>,
+    writer: Writer,
+    records: Vec<Record>,
+    pieces: Vec<Piece>,
+}
+
+impl<'a> Cutting<'a> {
+    /// What follows are series of this name, and of a family that means this.
+    fn tell(&mut self, meta: Meta<'a>, name: &'a str) {
+        (self.meta, self.name, self.current.family) = (meta, name, None);
     }
 
-    fn add(&mut self, meta: Meta<'a>, labels: &'a Labels, missing: &'a Labels, value: Value) {
-        let family = self.family(meta);
+    fn add(&mut self, labels: &'a Labels, missing: &'a Labels, value: Value, extra: Option<&'a Extra<'a>>) {
+        if self.current.values.len() == self.max_samples {
+            self.flush();
+        }
+        if let Some(extra) = extra {
+            self.current.extras.push((self.current.values.len(), extra));
+        }
+        let family = match self.current.family {
+            Some(known) => known,
+            None => self.current.family(self.meta),
+        };
+        self.current.add(family, self.name, labels, missing, value);
+    }
+
+    fn flush(&mut self) {
+        if self.current.values.is_empty() {
+            return;
+        }
+        let piece = self.current.piece();
+        let values = self.current.values.drain(..);
+        self.records.push(self.writer.record(&piece, values, self.at, &self.current.extras, 0));
+        self.pieces.push(piece);
+        self.current.clear();
+    }
+}
+
+impl<'a> Builder<'a> {
+    fn add(&mut self, family: u32, name: &'a str, labels: &'a Labels, missing: &'a Labels, value: Value) {
         self.refs.clear();
         let mut place = 0;
         let mut unnamed = true;
         for label in merged(labels, missing) {
             if unnamed && label.name.as_str() > METRIC_NAME {
-                self.refer(&mut place, METRIC_NAME, meta.name());
+                self.refer(&mut place, METRIC_NAME, name);
                 unnamed = false;
             }
             self.refer(&mut place, label.name.as_str(), &label.value);
         }
         if unnamed {
-            self.refer(&mut place, METRIC_NAME, meta.name());
+            self.refer(&mut place, METRIC_NAME, name);
         }
         self.one.clear();
         wire::length(&mut self.one, 1, self.refs.len());
@@ -121,23 +174,19 @@ impl<'a> Builder<'a> {
     }
 
     fn family(&mut self, meta: Meta<'a>) -> u32 {
-        let name = meta.name();
-        // From the end: series of one family come one after the other.
-        if let Some(known) = self.families.iter().rposition(|family| *family == name) {
-            return count(known);
+        let next = count(self.families.len());
+        let number = *self.families.entry(meta).or_insert(next);
+        self.family = Some(number);
+        if number == next {
+            self.one.clear();
+            wire::number(&mut self.one, 1, i64::from(self.symbols.number(meta.name)));
+            wire::number(&mut self.one, 2, i64::from(meta.kind));
+            wire::number(&mut self.one, 3, i64::from(self.symbols.number(meta.help)));
+            wire::number(&mut self.one, 4, i64::from(self.symbols.number(meta.unit)));
+            wire::length(&mut self.family_bytes, 2, self.one.len());
+            self.family_bytes.extend_from_slice(&self.one);
         }
-        let (kind, help) = match meta {
-            Meta::Of(family) => (family.kind as u32, &*family.help),
-            Meta::Ended(_) => (0, ""),
-        };
-        self.one.clear();
-        wire::number(&mut self.one, 1, i64::from(self.symbols.number(name)));
-        wire::number(&mut self.one, 2, i64::from(kind));
-        wire::number(&mut self.one, 3, i64::from(self.symbols.number(help)));
-        wire::length(&mut self.family_bytes, 2, self.one.len());
-        self.family_bytes.extend_from_slice(&self.one);
-        self.families.push(name);
-        count(self.families.len() - 1)
+        number
     }
 
     fn piece(&self) -> Piece {
@@ -149,36 +198,11 @@ impl<'a> Builder<'a> {
     fn clear(&mut self) {
         self.symbols.clear();
         self.families.clear();
+        self.family = None;
         self.family_bytes.clear();
         self.series_bytes.clear();
         self.values.clear();
-    }
-}
-
-/// Puts layouts and values together, in one buffer for all records.
-#[derive(Default)]
-pub(super) struct Writer(Vec<u8>);
-
-/// Keys, lengths, version and time of a record take fewer bytes.
-const AROUND: usize = 64;
-
-impl Writer {
-    /// A record of these series, with as many values as there are.
-    pub(super) fn record(&mut self, piece: &Piece, values: impl Iterator<Item = u64>, at: i64) -> Record {
-        let out = &mut self.0;
-        out.clear();
-        out.reserve(piece.layout.len() + 8 * piece.samples + AROUND);
-        wire::number(out, 1, i64::from(VERSION));
-        wire::text(out, 2, &piece.layout);
-        wire::length(out, 3, 8 * piece.samples);
-        let start = out.len();
-        out.resize(start + 8 * piece.samples, 0);
-        let (places, _) = out[start..].as_chunks_mut();
-        for (place, value) in places.iter_mut().zip(values) {
-            *place = value.to_le_bytes();
-        }
-        wire::number(out, 4, at);
-        Record { samples: piece.samples, bytes: out.as_slice().into(), oldest_ms: at }
+        self.extras.clear();
     }
 }
 
@@ -199,7 +223,7 @@ fn merged<'a>(labels: &'a Labels, missing: &'a Labels) -> impl Iterator<Item = &
     })
 }
 
-pub(super) fn count(length: usize) -> u32 {
+pub(in crate::encode) fn count(length: usize) -> u32 {
     // A record holds a few thousand samples; four billion symbols do not fit into memory.
     u32::try_from(length).unwrap_or(u32::MAX)
 }

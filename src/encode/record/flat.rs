@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use prost::Message;
 
-use super::layout::Layout;
+use super::layout::{Layout, Place};
 use super::reader::{self, Parts};
-use super::{VERSION, is_described};
+use super::{Pieces, VERSION, is_described};
 use crate::encode::EncodeError;
 use crate::pb::record as pb;
+use crate::sample::METRIC_NAME;
 
 /// A record that has passed every check.
 #[derive(Clone, Debug)]
@@ -25,6 +26,42 @@ pub struct Flat {
     offsets: Vec<i64>,
     /// One for each sample, or none.
     starts: Vec<i64>,
+    /// In the order of their series.
+    exemplars: Vec<Observed>,
+}
+
+/// An exemplar, with its texts where they stand in the record.
+#[derive(Clone, Debug)]
+pub(in crate::encode) struct Observed {
+    pub(in crate::encode) series: u32,
+    /// Names and values by turns.
+    pub(in crate::encode) texts: Box<[Place]>,
+    pub(in crate::encode) value_bits: u64,
+    pub(in crate::encode) timestamp: i64,
+}
+
+/// Where a record's layout stands.
+pub(in crate::encode) enum LayoutBytes<'a> {
+    /// In an allocation of its own.
+    Apart(&'a Arc<[u8]>),
+    /// Among the record's other bytes.
+    Within(&'a [u8]),
+}
+
+impl LayoutBytes<'_> {
+    pub(in crate::encode) fn to_bytes(&self) -> Arc<[u8]> {
+        match self {
+            LayoutBytes::Apart(bytes) => Arc::clone(bytes),
+            LayoutBytes::Within(bytes) => Arc::from(*bytes),
+        }
+    }
+
+    pub(in crate::encode) fn as_slice(&self) -> &[u8] {
+        match self {
+            LayoutBytes::Apart(bytes) => bytes,
+            LayoutBytes::Within(bytes) => bytes,
+        }
+    }
 }
 
 impl Flat {
@@ -32,28 +69,35 @@ impl Flat {
     ///
     /// # Errors
     /// [`EncodeError`] where the bytes are no record of this version.
-    pub fn read(bytes: Arc<[u8]>) -> Result<Flat, EncodeError> {
-        Flat::read_with(bytes, |layout| Ok(Arc::new(Layout::read(layout)?)))
+    pub fn read(record: impl Into<Pieces>) -> Result<Flat, EncodeError> {
+        Flat::read_with(record.into(), |layout| Ok(Arc::new(Layout::read(layout.to_bytes())?)))
     }
 
     /// The same, with the layout from elsewhere.
     pub(in crate::encode) fn read_with(
-        mut bytes: Arc<[u8]>,
-        layout: impl FnOnce(&[u8]) -> Result<Arc<Layout>, EncodeError>,
+        Pieces { own, layout }: Pieces,
+        read: impl FnOnce(LayoutBytes<'_>) -> Result<Arc<Layout>, EncodeError>,
     ) -> Result<Flat, EncodeError> {
-        let parts = match reader::record(&bytes) {
-            Some(parts) => parts,
-            None => {
+        let gap = layout.as_ref().map(|gap| (gap.at, gap.bytes.len()));
+        let (bytes, parts) = match (reader::record(&own, gap), layout) {
+            (Some(parts), layout) => (own, (parts, layout.map(|gap| gap.bytes))),
+            (None, layout) => {
                 // An unknown field, or damage: what the generated decoder makes of it counts.
-                bytes = pb::Record::decode(&*bytes)?.encode_to_vec().into();
-                reader::record(&bytes).ok_or(EncodeError::Contradiction("it cannot be read"))?
+                let whole = Pieces { own, layout }.joined();
+                let plain: Arc<[u8]> = pb::Record::decode(&*whole)?.encode_to_vec().into();
+                let parts = reader::record(&plain, None);
+                (plain, (parts.ok_or(EncodeError::Contradiction("it cannot be read"))?, None))
             }
         };
-        let Parts { version, layout: place, values, timestamp, offsets, starts } = parts;
+        let (Parts { version, layout: place, values, timestamp, offsets, starts, mut exemplars }, apart) =
+            parts;
         if version != VERSION {
             return Err(EncodeError::Version(version));
         }
-        let layout = layout(bytes.get(place).unwrap_or_default())?;
+        let layout = read(match &apart {
+            Some(layout) => LayoutBytes::Apart(layout),
+            None => LayoutBytes::Within(bytes.get(place).unwrap_or_default()),
+        })?;
         let samples = layout.series_count();
         if values.len() != 8 * samples {
             return Err(EncodeError::Contradiction("it has not one value for each series"));
@@ -66,7 +110,40 @@ impl Flat {
         if offsets.iter().any(|offset| timestamp.checked_add(*offset).is_none()) {
             return Err(EncodeError::Contradiction("a time is out of bounds"));
         }
-        Ok(Flat { bytes, layout, values, timestamp, offsets, starts })
+        if !exemplars.is_sorted_by_key(|one| one.series) {
+            return Err(EncodeError::Contradiction("its exemplars are not in the order of their series"));
+        }
+        for one in &mut exemplars {
+            if one.series as usize >= samples || one.texts.len() % 2 == 1 {
+                return Err(EncodeError::Contradiction("an exemplar is of no series, or has half a label"));
+            }
+            let sample = timestamp + offsets.get(one.series as usize).copied().unwrap_or(0);
+            let time = sample.checked_add(one.timestamp);
+            one.timestamp = time.ok_or(EncodeError::Contradiction("an exemplar's time is out of bounds"))?;
+        }
+        Ok(Flat { bytes, layout, values, timestamp, offsets, starts, exemplars })
+    }
+
+    /// The same record in everything but these.
+    pub(super) fn with_parts(
+        &self,
+        bytes: Arc<[u8]>,
+        layout: Arc<Layout>,
+        values: Range<usize>,
+        times: impl Fn(&[i64]) -> Vec<i64>,
+        exemplars: Vec<Observed>,
+    ) -> Flat {
+        let (offsets, starts) = (times(&self.offsets), times(&self.starts));
+        Flat { bytes, layout, values, timestamp: self.timestamp, offsets, starts, exemplars }
+    }
+
+    /// The name of a series.
+    pub(super) fn name_of(&self, series: usize) -> String {
+        let mut refs = Vec::new();
+        self.refs(series, &mut refs);
+        let (pairs, _) = refs.as_chunks::<2>();
+        let named = pairs.iter().find(|[name, _]| self.symbol(*name) == METRIC_NAME.as_bytes());
+        named.map_or(String::new(), |[_, value]| String::from_utf8_lossy(self.symbol(*value)).into_owned())
     }
 
     /// How many series there are, each with one sample.
@@ -82,8 +159,7 @@ impl Flat {
         self.offsets.get(range).unwrap_or_default().iter().map(|offset| self.timestamp + offset).max()
     }
 
-    /// The names of the families of these series whose type or help are known; they are not where the last
-    /// series of a family have ended.
+    /// The names under which type, help and unit of these series are told, where one of them is known.
     pub fn described(&self, range: Range<usize>) -> BTreeSet<&str> {
         let used = self.used(range).filter(|family| is_described(family));
         used.filter_map(|family| std::str::from_utf8(self.symbol(family.name_ref)).ok()).collect()
@@ -126,6 +202,11 @@ impl Flat {
         self.layout.symbol_at(position as usize)
     }
 
+    /// Every symbol's text, in their order.
+    pub(in crate::encode) fn symbols(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.symbol_count()).map(|at| self.layout.symbol_at(at))
+    }
+
     /// Where a text stands among the symbols.
     pub(in crate::encode) fn position(&self, text: &[u8]) -> Option<u32> {
         let position = (0..self.symbol_count()).position(|at| self.layout.symbol_at(at) == text)?;
@@ -142,9 +223,24 @@ impl Flat {
         self.values(series..series + 1).first().map_or(0, |bits| u64::from_le_bytes(*bits))
     }
 
-    /// The time of all samples, where they have no times of their own and no starts.
-    pub(in crate::encode) fn common_timestamp(&self) -> Option<i64> {
-        (self.offsets.is_empty() && self.starts.is_empty()).then_some(self.timestamp)
+    /// The time of the samples that have none of their own.
+    pub(in crate::encode) fn common_timestamp(&self) -> i64 {
+        self.timestamp
+    }
+
+    /// Whether any sample has a time of its own.
+    pub(in crate::encode) fn has_times(&self) -> bool {
+        !self.offsets.is_empty()
+    }
+
+    /// Whether any start is known.
+    pub(in crate::encode) fn has_starts(&self) -> bool {
+        !self.starts.is_empty()
+    }
+
+    /// Whether any sample has an exemplar.
+    pub(in crate::encode) fn has_exemplars(&self) -> bool {
+        !self.exemplars.is_empty()
     }
 
     pub(in crate::encode) fn timestamp(&self, series: usize) -> i64 {
@@ -153,5 +249,27 @@ impl Flat {
 
     pub(in crate::encode) fn start_timestamp(&self, series: usize) -> i64 {
         self.starts.get(series).copied().unwrap_or(0)
+    }
+
+    /// The exemplars of a sample.
+    pub(in crate::encode) fn exemplars(&self, series: usize) -> &[Observed] {
+        let from = self.exemplars.partition_point(|one| (one.series as usize) < series);
+        let rest = self.exemplars.get(from..).unwrap_or_default();
+        let count = rest.iter().take_while(|one| one.series as usize == series).count();
+        rest.get(..count).unwrap_or_default()
+    }
+
+    /// Name and value of each label of an exemplar.
+    pub(in crate::encode) fn observed_labels<'a>(
+        &'a self,
+        one: &'a Observed,
+    ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let (pairs, _) = one.texts.as_chunks::<2>();
+        pairs.iter().map(|[name, value]| (self.text(*name), self.text(*value)))
+    }
+
+    /// A text that stands in the record itself.
+    pub(super) fn text(&self, place: Place) -> &[u8] {
+        self.bytes.get(place.start as usize..place.end as usize).unwrap_or_default()
     }
 }

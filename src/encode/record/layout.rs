@@ -1,5 +1,7 @@
 //! Which series a record has, apart from their values: its bytes, and where in them everything stands.
 
+use std::sync::Arc;
+
 use super::reader::{self, Bytes};
 use crate::encode::EncodeError;
 use crate::pb::record as pb;
@@ -7,16 +9,16 @@ use crate::pb::record as pb;
 /// A layout that has passed every check.
 #[derive(Debug, Default)]
 pub(in crate::encode) struct Layout {
-    bytes: Box<[u8]>,
+    bytes: Arc<[u8]>,
     hash: u64,
     pub(super) symbols: Vec<Place>,
     pub(super) families: Vec<pb::Family>,
     pub(super) shapes: Vec<Shape>,
 }
 
-/// A part of a layout's bytes. Half the size of a range, and there are thousands.
+/// A part of a layout's or record's bytes. Half the size of a range, and there are thousands.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(in crate::encode) struct Place {
     pub(super) start: u32,
     pub(super) end: u32,
 }
@@ -30,19 +32,19 @@ pub(super) struct Shape {
 
 impl Layout {
     /// Reads a layout and checks what every encoder relies on.
-    pub(in crate::encode) fn read(bytes: &[u8]) -> Result<Layout, EncodeError> {
+    pub(in crate::encode) fn read(bytes: Arc<[u8]>) -> Result<Layout, EncodeError> {
         use prost::Message;
 
-        if let Some(layout) = reader::layout(bytes) {
-            return layout.checked(bytes.into());
+        if let Some(layout) = reader::layout(&bytes) {
+            return layout.checked(bytes);
         }
         // An unknown field, or damage: what the generated decoder makes of it counts.
-        let plain = pb::Layout::decode(bytes)?.encode_to_vec();
+        let plain = pb::Layout::decode(&*bytes)?.encode_to_vec();
         let layout = reader::layout(&plain);
         layout.ok_or(EncodeError::Contradiction("it cannot be read"))?.checked(plain.into())
     }
 
-    fn checked(mut self, bytes: Box<[u8]>) -> Result<Layout, EncodeError> {
+    fn checked(mut self, bytes: Arc<[u8]>) -> Result<Layout, EncodeError> {
         self.hash = hash(&bytes);
         self.bytes = bytes;
         let symbols = self.symbols.len();

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::VERSION;
+use super::flat::Observed;
 use super::layout::{Layout, Place, Shape};
 use crate::pb::record as pb;
 
@@ -19,10 +20,13 @@ pub(super) struct Parts {
     pub(super) timestamp: i64,
     pub(super) offsets: Vec<i64>,
     pub(super) starts: Vec<i64>,
+    /// Each with its time as the number that it is later than its sample's.
+    pub(super) exemplars: Vec<Observed>,
 }
 
-/// The record's parts, or nothing where the generated decoder must look.
-pub(super) fn record(all: &[u8]) -> Option<Parts> {
+/// The record's parts, or nothing where the generated decoder must look. At `gap` so many bytes, the layout's, are
+/// left out.
+pub(super) fn record(all: &[u8], gap: Option<(usize, usize)>) -> Option<Parts> {
     let mut parts = Parts::default();
     let mut fields = Bytes::new(all);
     while let Some(key) = fields.key()? {
@@ -34,6 +38,7 @@ pub(super) fn record(all: &[u8]) -> Option<Parts> {
                     return Some(parts);
                 }
             }
+            Key::Length(2) if gap.is_some() => fields.gap(gap?)?,
             Key::Length(2) => parts.layout = fields.part()?,
             // Of two lists the second goes on where the first has ended.
             Key::Length(3) if parts.values.is_empty() => {
@@ -44,15 +49,36 @@ pub(super) fn record(all: &[u8]) -> Option<Parts> {
             }
             // Protobuf writes a negative number as its two's complement, but in a zigzag where it says so.
             Key::Number(4) => parts.timestamp = fields.number()? as i64,
-            Key::Length(5) => {
-                let zigzag = |number: u64| (number >> 1) as i64 ^ -((number & 1) as i64);
-                fields.packed(|number| parts.offsets.push(zigzag(number)))?;
-            }
+            Key::Length(5) => fields.packed(|number| parts.offsets.push(zigzag(number)))?,
             Key::Length(6) => fields.packed(|number| parts.starts.push(number as i64))?,
+            Key::Length(7) => parts.exemplars.push(exemplar(all, fields.part()?)?),
             _ => return None,
         }
     }
     Some(parts)
+}
+
+fn zigzag(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
+fn exemplar(all: &[u8], part: Range<usize>) -> Option<Observed> {
+    let (mut series, mut value_bits, mut timestamp, mut texts) = (0, 0, 0, Vec::new());
+    let mut fields = Bytes { all: all.get(..part.end)?, at: part.start };
+    while let Some(key) = fields.key()? {
+        match key {
+            Key::Number(1) => series = fields.small()?,
+            Key::Length(2) => {
+                let place = fields.part()?;
+                std::str::from_utf8(all.get(place.clone())?).ok()?;
+                texts.push(self::place(&place)?);
+            }
+            Key::Fixed(3) => value_bits = fields.fixed()?,
+            Key::Number(4) => timestamp = zigzag(fields.number()?),
+            _ => return None,
+        }
+    }
+    Some(Observed { series, texts: texts.into(), value_bits, timestamp })
 }
 
 /// The layout, unchecked and without its bytes, or nothing where the generated decoder must look.
@@ -119,6 +145,7 @@ fn series(all: &[u8], part: Range<usize>) -> Option<Shape> {
 /// A field's number, by the form in which it is written.
 enum Key {
     Number(u64),
+    Fixed(u64),
     Length(u64),
 }
 
@@ -140,6 +167,7 @@ impl<'a> Bytes<'a> {
         let key = self.number()?;
         match key & 7 {
             0 => Some(Some(Key::Number(key >> 3))),
+            1 => Some(Some(Key::Fixed(key >> 3))),
             2 => Some(Some(Key::Length(key >> 3))),
             _ => None,
         }
@@ -168,9 +196,22 @@ impl<'a> Bytes<'a> {
         None
     }
 
+    /// A part of this length whose bytes are not here.
+    fn gap(&mut self, (at, length): (usize, usize)) -> Option<()> {
+        let told = self.number()?;
+        (told == length as u64 && self.at == at).then_some(())
+    }
+
     /// The next number, where it has at most 32 bits.
     pub(super) fn small(&mut self) -> Option<u32> {
         u32::try_from(self.number()?).ok()
+    }
+
+    /// 64 bits.
+    fn fixed(&mut self) -> Option<u64> {
+        let bytes = self.all.get(self.at..)?.first_chunk()?;
+        self.at += 8;
+        Some(u64::from_le_bytes(*bytes))
     }
 
     /// Every number of a list.

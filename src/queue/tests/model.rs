@@ -1,6 +1,7 @@
 //! The store against a plain model: whatever is asked in whatever order, both say the same.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -8,12 +9,21 @@ use proptest::prelude::*;
 use super::disk::{Disk, Survives};
 use crate::queue::keeper::Keeper;
 use crate::queue::place::Place;
-use crate::queue::{Done, Entry, Position, Record, Scope, Start};
+use crate::queue::{Done, Entry, Position, Record, Scope, Start, Turn};
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append { source: u8, whole: bool, sizes: Vec<u16> },
-    Acknowledge { endpoint: u8, samples: usize },
+    /// Perhaps with other terms for an endpoint after so many of the records.
+    Append {
+        source: u8,
+        scope: Scope,
+        sizes: Vec<u16>,
+        turn: Option<(u8, usize)>,
+    },
+    Acknowledge {
+        endpoint: u8,
+        samples: usize,
+    },
     Register(u8),
     Remove(u8),
     Skip(u8),
@@ -22,9 +32,11 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let sizes = prop::collection::vec(1_u16..12_000, 0..4);
+    let scope = prop_oneof![Just(Scope::Whole), Just(Scope::Part), Just(Scope::None)];
+    let turn = prop::option::weighted(0.3, (0_u8..3, 0_usize..5));
     let step = prop_oneof![
-        4 => (0_u8..2, any::<bool>(), sizes)
-            .prop_map(|(source, whole, sizes)| Step::Append { source, whole, sizes }),
+        4 => (0_u8..2, scope, sizes, turn)
+            .prop_map(|(source, scope, sizes, turn)| Step::Append { source, scope, sizes, turn }),
         6 => (0_u8..3, 1_usize..6).prop_map(|(endpoint, samples)| Step::Acknowledge { endpoint, samples }),
         1 => (0_u8..3).prop_map(Step::Register),
         1 => (0_u8..3).prop_map(Step::Remove),
@@ -41,6 +53,15 @@ struct Model {
     cursors: BTreeMap<String, Position>,
     /// The oldest record that the bounds have left.
     oldest: u64,
+    /// Every turn that was ever taken, by the endpoint and the first record that it is for.
+    terms: BTreeMap<(String, u64), Arc<[u8]>>,
+}
+
+impl Model {
+    fn terms(&self, endpoint: &str, record: u64) -> Option<&Arc<[u8]>> {
+        let of = |record| (endpoint.to_owned(), record);
+        self.terms.range(of(0)..=of(record)).next_back().map(|(_, terms)| terms)
+    }
 }
 
 fn name(endpoint: u8) -> String {
@@ -67,7 +88,10 @@ fn agree(keeper: &mut Keeper, model: &Model) {
                 assert_eq!(index.waiting(endpoint).records, rest.len(), "{endpoint}");
                 for (number, expected) in (at.record..).zip(rest) {
                     assert_eq!(store.record(number)?.as_ref(), Some(expected));
+                    assert_eq!(index.terms(endpoint, number).as_ref(), model.terms(endpoint, number));
                 }
+                let last = index.last_terms().remove(endpoint);
+                assert_eq!(last.as_ref(), model.terms(endpoint, u64::MAX), "{endpoint}");
             }
             Ok(())
         })
@@ -90,18 +114,26 @@ proptest! {
         let mut dice = seed | 1;
         for step in steps {
             match step {
-                Step::Append { source, whole, sizes } => {
+                Step::Append { source, scope, sizes, turn } => {
                     let first = model.records.len();
                     let records: Vec<Record> = (first..).zip(sizes).map(|(number, size)| Record {
-                        bytes: vec![u8::try_from(number % 251).unwrap(); usize::from(size)].into(),
+                        own: vec![u8::try_from(number % 251).unwrap(); usize::from(size)].into(),
+                        shared: super::shared(u64::from(size)),
                         samples: usize::from(size % 5 + 1),
                         oldest_ms: i64::try_from(number).unwrap(),
                     }).collect();
                     model.records.extend(records.clone());
-                    let scope = if whole { Scope::Whole } else { Scope::Part };
+                    let turns: Vec<Turn> = turn.into_iter().map(|(endpoint, after)| Turn {
+                        endpoint: name(endpoint),
+                        after: after.min(records.len()),
+                        terms: format!("{endpoint} from {} and {after}", first).into_bytes().into(),
+                    }).collect();
+                    for Turn { endpoint, after, terms } in &turns {
+                        model.terms.insert((endpoint.clone(), (first + after) as u64), terms.clone());
+                    }
                     let entry = Entry { source: source.to_string(), scope, records };
                     let mut lost = BTreeMap::new();
-                    let appended = keeper.append(entry);
+                    let appended = keeper.append_turning(entry, turns);
                     prop_assert_eq!(appended.trouble, None);
                     for dropped in appended.dropped {
                         *lost.entry(dropped.endpoint).or_insert(0) += dropped.samples;
@@ -144,6 +176,7 @@ proptest! {
                 }
                 Step::Remove(endpoint) => {
                     keeper.remove(&name(endpoint)).unwrap();
+                    model.terms.retain(|(whose, _), _| *whose != name(endpoint));
                     model.cursors.remove(&name(endpoint));
                 }
                 Step::Skip(endpoint) => {

@@ -30,6 +30,8 @@ pub(super) struct List<'a> {
     pub(super) name: Option<Cow<'a, str>>,
     /// The pairs in the page's order.
     pub(super) pairs: Vec<Pair<'a>>,
+    /// Names that stand there with an empty value.
+    pub(super) empty: Vec<Cow<'a, str>>,
     /// Behind the closing brace.
     pub(super) end: usize,
 }
@@ -46,7 +48,7 @@ pub(super) fn read<'a>(format: Format, owner: Owner, line: &'a str, brace: usize
         owner,
         line,
         at: brace + 1,
-        list: List { name: None, pairs: Vec::new(), end: 0 },
+        list: List { name: None, pairs: Vec::new(), empty: Vec::new(), end: 0 },
         seen: HashSet::new(),
     };
     while !reader.closes()? {
@@ -61,6 +63,11 @@ pub(super) fn read<'a>(format: Format, owner: Owner, line: &'a str, brace: usize
         ));
     }
     // To Prometheus an empty label is none.
+    if owner != Owner::Exemplar && list.pairs.iter().any(|(_, value)| value.is_empty()) {
+        let (empty, pairs) = list.pairs.into_iter().partition(|(_, value)| value.is_empty());
+        list.pairs = pairs;
+        list.empty = Vec::into_iter(empty).map(|(name, _)| name).collect();
+    }
     list.pairs.retain(|(_, value)| !value.is_empty());
     list.end = at;
     Ok(list)

@@ -20,6 +20,7 @@ const OUR_LABELS: &[&str] = &[
     "reason",
     "remote_name",
     "result",
+    "scrape_job",
     "sink",
     "source",
     "state",
@@ -41,17 +42,31 @@ pub(super) struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// The address of the group at a gateway.
-    pub(super) fn url(&self, gateway: &Url) -> Url {
-        let mut path = format!("/metrics{}", segment("job", self.job));
+    /// Its labels, `job` first. A target's are its own `job` and `instance`.
+    pub(super) fn labels(&self) -> Vec<(&str, &str)> {
+        let (job, instance) = match self.source {
+            Source::Target { job, instance } => (&**job, &**instance),
+            Source::Account(_) | Source::Own => (self.job, self.instance),
+        };
         let own = matches!(self.source, Source::Own).then_some(COMPONENT);
         // An explicit empty `instance` collides with its absence and stops every push to the gateway.
-        let instance = (!self.instance.is_empty()).then_some(("instance", self.instance));
+        let instance = (!instance.is_empty()).then_some(("instance", instance));
         let configured = self.grouping.iter().map(|(name, value)| (name.as_str(), &**value));
-        for (name, value) in instance.into_iter().chain(configured).chain(own) {
-            path.push_str(&segment(name, value));
+        [("job", job)].into_iter().chain(instance).chain(configured).chain(own).collect()
+    }
+
+    /// Whether it is a target's, and the one in which the program's accounts are.
+    pub(super) fn is_taken(&self) -> bool {
+        match self.source {
+            Source::Target { job, instance } => (&**job, &**instance) == (self.job, self.instance),
+            Source::Account(_) | Source::Own => false,
         }
-        below(gateway, &path)
+    }
+
+    /// The address of the group at a gateway.
+    pub(super) fn url(&self, gateway: &Url) -> Url {
+        let segments = self.labels().into_iter().map(|(name, value)| segment(name, value));
+        below(gateway, &format!("/metrics{}", segments.collect::<String>()))
     }
 }
 
@@ -112,6 +127,20 @@ mod tests {
             path("http://g:9091/pgw/", "site-7", &Source::Own, &[]),
             "http://g:9091/pgw/metrics/job/balena/instance/site-7/component/fleetpush"
         );
+    }
+
+    #[test]
+    fn a_target_has_a_group_of_its_own_beside_the_configured_labels() {
+        let target =
+            |job: &str, instance: &str| Source::Target { job: job.into(), instance: instance.into() };
+        assert_eq!(
+            path("http://g:9091", "site-7", &target("node", "[::1]:9100"), &[("site", "north")]),
+            "http://g:9091/metrics/job/node/instance@base64/Wzo6MV06OTEwMA/site/north"
+        );
+        assert_eq!(path("http://g", "site-7", &target("node", ""), &[]), "http://g/metrics/job/node");
+        let taken =
+            |source: &Source| Group { job: "balena", instance: "site-7", source, grouping: &[] }.is_taken();
+        assert!(taken(&target("balena", "site-7")) && !taken(&target("balena", "a")) && !taken(&Source::Own));
     }
 
     #[test]

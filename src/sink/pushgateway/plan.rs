@@ -1,9 +1,9 @@
 //! What is pushed for a batch: everything by PUT, which takes away what is gone, or the state alone by POST,
-//! which leaves the last counts standing. Pure.
+//! which leaves the last counts standing; for a target that is gone a DELETE. Pure.
 
 use reqwest::Method;
 
-use crate::sample::{Batch, Family, Role, Scope};
+use crate::sample::{Batch, Family, Role, Scope, Source};
 
 /// How a group is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(super) enum How {
     Replace,
     /// POST: families of the same names are replaced.
     Add,
+    /// DELETE: the group goes.
+    Delete,
 }
 
 impl How {
@@ -19,6 +21,7 @@ impl How {
         match self {
             How::Replace => Method::PUT,
             How::Add => Method::POST,
+            How::Delete => Method::DELETE,
         }
     }
 
@@ -26,8 +29,16 @@ impl How {
         match self {
             How::Replace => "pushgateway PUT",
             How::Add => "pushgateway POST",
+            How::Delete => "pushgateway DELETE",
         }
     }
+}
+
+/// Whether a batch says that its target is no more: an account without a series has only failed.
+pub(super) fn is_gone(batch: &Batch) -> bool {
+    matches!(batch.source(), Source::Target { .. })
+        && batch.scope() == Scope::Whole
+        && batch.series_count() == 0
 }
 
 /// One push.
@@ -41,6 +52,9 @@ impl<'a> Plan<'a> {
     /// What brings a group from what was last delivered (nothing: unknown, perhaps by an earlier process) to
     /// `new`, whose counts are those that may be shown.
     pub(super) fn of(delivered: Option<&Batch>, new: &'a Batch) -> Plan<'a> {
+        if is_gone(new) {
+            return Plan { method: How::Delete, families: Vec::new() };
+        }
         let counts = |batch: &'a Batch| batch.families().iter().filter(|family| family.role == Role::Fleet);
         let same = match delivered {
             Some(old) => old.families().iter().filter(|family| family.role == Role::Fleet).eq(counts(new)),
@@ -108,6 +122,18 @@ mod tests {
     #[test]
     fn a_process_that_has_not_counted_yet_leaves_what_an_earlier_one_pushed() {
         assert_eq!(plan(None, &batch(Scope::StateOnly, None, 0.0)), (How::Add, 1));
+    }
+
+    #[test]
+    fn a_target_is_replaced_as_a_whole_and_deleted_when_it_says_nothing_any_more() {
+        let target = Source::Target { job: "node".into(), instance: "a:1".into() };
+        let families = batch(Scope::Whole, Some(3.0), 1.0).families().to_vec();
+        let said = Batch::new(target.clone(), Millis(1), Scope::Whole, families).unwrap();
+        assert_eq!(plan(Some(&said), &said), (How::Replace, 2));
+        let gone = Batch::new(target, Millis(1), Scope::Whole, Vec::new()).unwrap();
+        assert_eq!(plan(Some(&said), &gone), (How::Delete, 0));
+        let account = Batch::new(Source::Own, Millis(1), Scope::Whole, Vec::new()).unwrap();
+        assert_eq!(plan(None, &account), (How::Replace, 0));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::{PushError, Pusher};
 use crate::http::chain;
 use crate::retry::Backoff;
-use crate::sample::{Batch, Latest, Source};
+use crate::sample::{Batch, Latest, Millis, Scope, Source};
 
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
@@ -68,20 +68,31 @@ impl Progress {
     }
 }
 
-/// Keeps one source's group as its latest batch says.
+/// Keeps one source's group as its latest batch says; of a target that is gone until its group is deleted, and
+/// gives it back then.
 pub(super) async fn keep(
     pusher: Arc<Pusher>,
     source: Source,
     mut latest: watch::Receiver<Latest>,
     stop: CancellationToken,
     abort: CancellationToken,
-) {
+) -> Source {
     let mut delays = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
     let mut progress = Progress::default();
+    let mut gone: Option<Arc<Batch>> = None;
     loop {
         // Read before the batch is looked at: a stop that comes later still finds it pushed.
         let last = stop.is_cancelled();
-        let newest = latest.borrow_and_update().get(&source).cloned();
+        let shown = latest.borrow_and_update().get(&source).cloned();
+        let newest = match shown {
+            None if matches!(source, Source::Target { .. }) => {
+                Some(gone.get_or_insert_with(|| Arc::new(nothing(&source))).clone())
+            }
+            shown => {
+                gone = None;
+                shown
+            }
+        };
         let now = Instant::now();
         let due = newest.and_then(|batch| Some((progress.due(&batch, now)?, batch)));
         let wake = match due {
@@ -89,15 +100,19 @@ pub(super) async fn keep(
                 let push = attempt(&pusher, &source, progress.delivered.as_deref(), &batch, &mut delays);
                 let outcome = tokio::select! {
                     outcome = push => outcome,
-                    () = abort.cancelled() => return,
+                    () = abort.cancelled() => return source,
                 };
+                let is_deleted = outcome.is_ok() && gone.is_some();
                 progress.ended(batch.clone(), outcome);
+                if is_deleted {
+                    return source;
+                }
                 progress.due(&batch, now)
             }
             due => due.map(|(due, _)| due),
         };
         if last {
-            return;
+            return source;
         }
         let delay = async {
             match wake {
@@ -107,11 +122,16 @@ pub(super) async fn keep(
         };
         tokio::select! {
             () = delay => {}
-            changed = latest.changed() => if changed.is_err() { return },
+            changed = latest.changed() => if changed.is_err() { return source },
             () = stop.cancelled() => {}
-            () = abort.cancelled() => return,
+            () = abort.cancelled() => return source,
         }
     }
+}
+
+/// What stands for the batch of a target that is gone.
+fn nothing(source: &Source) -> Batch {
+    Batch::of_distinct(source.clone(), Millis::default(), Scope::Whole, Vec::new())
 }
 
 /// A try that failed.
@@ -140,20 +160,17 @@ async fn attempt(
     let samples = plan.samples();
     let why = error.explained();
     let is_answered = !matches!(error, PushError::Http { .. });
+    let wait = pusher.asked_to_wait(&error);
     let next = match error {
         PushError::Http { source, at } if source.is_refusal() => {
             let why = format!("{at} was not reached: {}", chain(&source));
             pusher.telemetry.parked(&pusher.sink, &why, source.next_step(), PARKED);
             Next::Again(PARKED)
         }
-        PushError::Http { .. } | PushError::Busy { wait: None, .. } => {
-            let delay = delays.next_delay();
+        PushError::Http { .. } | PushError::Busy { .. } => {
+            let delay = wait.unwrap_or_else(|| delays.next_delay());
             pusher.telemetry.retrying(&pusher.sink, samples, &why, delay);
-            Next::Again(delay)
-        }
-        PushError::Busy { wait: Some(delay), .. } => {
-            pusher.telemetry.retrying(&pusher.sink, samples, &why, delay);
-            Next::Pause(delay)
+            if wait.is_some() { Next::Pause(delay) } else { Next::Again(delay) }
         }
         PushError::Parked { next_step, status, at } => {
             let why = format!("{at} answered {status}");
@@ -163,6 +180,7 @@ async fn attempt(
         PushError::Refused { .. }
         | PushError::ReservedName(_)
         | PushError::GroupingClash(_)
+        | PushError::GroupTaken(_)
         | PushError::Deadline => {
             pusher.telemetry.dropped(&pusher.sink, samples, "refused", &why);
             Next::Wait
@@ -189,9 +207,10 @@ pub(super) async fn until(
             };
             pusher.failed(source);
             let delay = match &error {
-                PushError::Busy { wait: Some(wait), .. } => *wait,
                 PushError::Http { source, .. } if source.is_refusal() => return Err(error),
-                PushError::Http { .. } | PushError::Busy { .. } => delays.next_delay(),
+                PushError::Http { .. } | PushError::Busy { .. } => {
+                    pusher.asked_to_wait(&error).unwrap_or_else(|| delays.next_delay())
+                }
                 _ => return Err(error),
             };
             pusher.telemetry.retrying(&pusher.sink, plan.samples(), &error.explained(), delay);

@@ -4,7 +4,6 @@
 //! and is not sent a second time when its turn comes.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -13,7 +12,7 @@ use super::Worker;
 use super::answer::Heard;
 use super::lane::Lane;
 use super::step::{Sent, Step};
-use crate::encode::record::Flat;
+use crate::encode::Outgoing;
 use crate::encode::rw1::Metadata;
 use crate::queue::{Peeked, Position, Record};
 use crate::sink::remote_write::{self, Asked, Verdict};
@@ -42,8 +41,9 @@ impl Worker {
         let rest = Position { sample: first.range.end, ..first.at };
         let (record, source) = (first.record.clone(), first.source.clone());
         let mut may_go_on = self.join_record(requests, rest, end, &record, &source);
-        for Peeked { position, samples, record } in behind {
-            let Some(source) = record.filter(|_| may_go_on) else { return };
+        for Peeked { position, samples, record, terms } in behind {
+            // Those of one tick were made under the same terms; others wait for their turn.
+            let Some(source) = record.filter(|_| may_go_on && self.is_in_force(&terms)) else { return };
             let Ok(record) = self.read(&source) else { return };
             may_go_on = self.join_record(requests, position, samples, &record, &source);
         }
@@ -55,7 +55,7 @@ impl Worker {
         requests: &mut Vec<(Sent, Bytes)>,
         mut at: Position,
         end: usize,
-        record: &Arc<Flat>,
+        record: &Outgoing,
         source: &Record,
     ) -> bool {
         while at.sample < end {
@@ -66,6 +66,10 @@ impl Worker {
             // Metadata that is due goes once, with a request of its own; what cannot be encoded is for the step
             // that finds it first.
             if self.metadata(record, &range) == Metadata::With {
+                return false;
+            }
+            // What leaves nothing to send is for the step that finds it first, too.
+            if record.range(&range).is_empty() {
                 return false;
             }
             let next = Position { sample: range.end, ..at };
@@ -115,7 +119,7 @@ impl Worker {
     /// Remembers a request that was taken, though one before it was not.
     fn remember(&mut self, sent: Sent, heard: Heard) {
         // As it was sent: an answer before it may have changed the version that is spoken.
-        let asked = Asked { protocol: sent.protocol, ..self.dialect.asked(sent.range.len()) };
+        let asked = Asked { protocol: sent.protocol, ..self.dialect.asked(sent.sent.len()) };
         if remote_write::judge(&asked, &heard.reply()) == Verdict::Delivered {
             self.ahead.insert(sent.at, Taken { sent, heard });
         }

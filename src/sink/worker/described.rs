@@ -58,7 +58,7 @@ mod tests {
         let batch = Batch::new(Source::Own, Millis(1), Scope::Whole, families).unwrap();
         let identity = Identity { job: "balena".into(), instance: "test".into() };
         let [record] = &cut(&batch, ended, &identity, 10)[..] else { panic!("one record") };
-        Flat::read(record.bytes.clone()).unwrap()
+        Flat::read(record.bytes()).unwrap()
     }
 
     #[test]
@@ -66,7 +66,7 @@ mod tests {
         let name = MetricName::new("balena_devices").unwrap();
         let mut described = Described::new(MetadataSettings { send: true, every: Duration::from_secs(60) });
         let id = SeriesId { name: name.clone(), labels: Labels::default() };
-        let gone = record(Vec::new(), &[Ended { id, role: Role::Fleet }]);
+        let gone = record(Vec::new(), &[Ended { id, role: Role::Fleet, meaning: None }]);
         assert_eq!(described.due(&gone, 0..1, Millis(1)), Metadata::Without);
         assert_eq!(described.sent(&gone, 0..1, Millis(1)), 0);
         let series = vec![Series { labels: Labels::default(), value: Value::from(1.0), own: None }];

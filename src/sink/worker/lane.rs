@@ -1,6 +1,8 @@
 //! Which record comes next, and where its acknowledgement goes: the queue's own, oldest first, and once all of
 //! these are done those that were refused and are to be sent again, one request at a time.
 
+use std::sync::Arc;
+
 use super::Worker;
 use super::step::Owed;
 use crate::queue::{Again, Peeked, Position, QueueError, Record};
@@ -23,6 +25,8 @@ pub(super) struct Next {
     pub(super) end: usize,
     /// None where the bytes are no longer those that were written.
     pub(super) record: Option<Record>,
+    /// The terms under which it was made, where they are known.
+    pub(super) terms: Option<Arc<[u8]>>,
     /// Records of the same tick that come after it.
     pub(super) behind: Vec<Peeked>,
 }
@@ -35,16 +39,17 @@ impl Worker {
             peeked = self.queue.peek(&self.endpoint.name, self.at_once()).await?;
         }
         let mut behind = peeked.into_iter();
-        if let Some(Peeked { position, samples, record }) = behind.next() {
+        if let Some(Peeked { position, samples, record, terms }) = behind.next() {
             let behind = behind.collect();
-            return Ok(Some(Next { lane: Lane::Queue, at: position, end: samples, record, behind }));
+            return Ok(Some(Next { lane: Lane::Queue, at: position, end: samples, record, terms, behind }));
         }
         let again = self.queue.peek_again(&self.endpoint.name).await?;
-        Ok(again.map(|Again { shelf, refused }| Next {
+        Ok(again.map(|Again { shelf, refused, terms }| Next {
             lane: Lane::Shelf(shelf),
             at: refused.position,
             end: refused.position.sample + refused.samples,
             record: Some(refused.record),
+            terms,
             behind: Vec::new(),
         }))
     }

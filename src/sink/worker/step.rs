@@ -1,7 +1,6 @@
 //! One step of the loop: at most one request, and what its answer leads to.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,10 +9,12 @@ use reqwest::Method;
 use super::Worker;
 use super::answer::Heard;
 use super::lane::{Lane, Next};
-use crate::encode::record::Flat;
+use crate::encode::Outgoing;
+use crate::encode::record::{Gap, Pieces};
 use crate::encode::rw1::Metadata;
-use crate::http::{HttpError, Request};
+use crate::http::{HttpError, Request, chain};
 use crate::queue::{self, Done, Position, QueueError, Refused};
+use crate::retry::{RETRY_AFTER_CAP, retry_after};
 use crate::sample::Millis;
 use crate::sink::remote_write::{self, Protocol, Reason, Verdict};
 use crate::telemetry::status::Delivery;
@@ -41,7 +42,7 @@ pub(super) enum Step {
 pub(super) struct Loaded {
     lane: Lane,
     number: u64,
-    record: Arc<Flat>,
+    record: Outgoing,
 }
 
 /// What is answered for and not yet written down: nothing else is done before it is.
@@ -57,9 +58,12 @@ pub(super) struct Owed {
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) at: Position,
-    pub(super) record: Arc<Flat>,
+    pub(super) record: Outgoing,
     pub(super) source: queue::Record,
+    /// Of the queue's record.
     pub(super) range: Range<usize>,
+    /// Of what leaves of it.
+    pub(super) sent: Range<usize>,
     pub(super) protocol: Protocol,
     pub(super) metadata: Metadata,
     /// Of its body.
@@ -87,8 +91,9 @@ impl Worker {
     }
 
     async fn deliver_one(&mut self, next: Next) -> Step {
-        let Next { lane, at, end, record, behind } = next;
+        let Next { lane, at, end, record, terms, behind } = next;
         self.lane = lane;
+        self.turn_to(terms);
         let Some(source) = record else {
             let why = "the disk has changed its bytes";
             self.dropped(at, end.saturating_sub(at.sample), Reason::Damaged, why);
@@ -98,7 +103,8 @@ impl Worker {
             Ok(record) => record,
             Err(why) => {
                 let range = at.sample..end.max(at.sample + 1);
-                self.set_aside(at, source, range, 0, Reason::Damaged, &why);
+                let lost = range.len();
+                self.set_aside(at, source, range, lost, Reason::Damaged, &why);
                 return Step::On;
             }
         };
@@ -106,11 +112,18 @@ impl Worker {
         if let Some((sent, heard)) = self.taken_ahead(at, &range) {
             return self.delivered(&sent, &heard, false);
         }
+        if record.range(&range).is_empty() && !range.is_empty() {
+            // Nothing of it leaves.
+            self.held(&record, &range);
+            self.advance(at, range.len());
+            self.keep_loaded(at.record, record);
+            return Step::On;
+        }
         let metadata = self.metadata(&record, &range);
         let (sent, body) = match self.prepared(at, record, source, range, metadata) {
             Ok(prepared) => prepared,
             Err((sent, why)) => {
-                self.set_aside(sent.at, sent.source, sent.range, 0, Reason::Damaged, &why);
+                self.set_aside(sent.at, sent.source, sent.range, sent.sent.len(), Reason::Damaged, &why);
                 return Step::On;
             }
         };
@@ -125,7 +138,7 @@ impl Worker {
     }
 
     /// The record that is being delivered, or another one; the error says what is wrong with it.
-    fn load(&mut self, number: u64, source: &queue::Record) -> Result<Arc<Flat>, String> {
+    fn load(&mut self, number: u64, source: &queue::Record) -> Result<Outgoing, String> {
         match self.loaded.take() {
             Some(loaded) if loaded.lane == self.lane && loaded.number == number => Ok(loaded.record),
             _ => {
@@ -136,22 +149,24 @@ impl Worker {
     }
 
     /// Reads a record; the error says what is wrong with it.
-    pub(super) fn read(&mut self, source: &queue::Record) -> Result<Arc<Flat>, String> {
-        let record = self.encoder.read(source.bytes.clone()).map_err(|error| error.to_string())?;
+    pub(super) fn read(&mut self, source: &queue::Record) -> Result<Outgoing, String> {
+        let layout = source.shared.clone().map(|shared| Gap { at: shared.at, bytes: shared.bytes });
+        let pieces = Pieces { own: source.own.clone(), layout };
+        let record = self.encoder.read(pieces).map_err(|error| error.to_string())?;
         if record.series_count() != source.samples {
             return Err("the record is damaged: it does not hold the samples that it should".into());
         }
-        Ok(Arc::new(record))
+        self.outgoing(record)
     }
 
     /// Keeps a record for its next request.
-    pub(super) fn keep_loaded(&mut self, number: u64, record: Arc<Flat>) {
+    pub(super) fn keep_loaded(&mut self, number: u64, record: Outgoing) {
         self.loaded = Some(Loaded { lane: self.lane, number, record });
     }
 
-    pub(super) fn metadata(&self, record: &Flat, range: &Range<usize>) -> Metadata {
+    pub(super) fn metadata(&self, record: &Outgoing, range: &Range<usize>) -> Metadata {
         match self.dialect.protocol() {
-            Protocol::One => self.described.due(record, range.clone(), self.clock.now()),
+            Protocol::One => self.described.due(record.record(), record.range(range), self.clock.now()),
             Protocol::Two => Metadata::Without,
         }
     }
@@ -160,15 +175,16 @@ impl Worker {
     pub(super) fn prepared(
         &mut self,
         at: Position,
-        record: Arc<Flat>,
+        record: Outgoing,
         source: queue::Record,
         range: Range<usize>,
         metadata: Metadata,
     ) -> Result<(Sent, Bytes), (Box<Sent>, String)> {
         let protocol = self.dialect.protocol();
-        let body = protocol.body(&mut self.encoder, &record, range.clone(), metadata);
+        let sent = record.range(&range);
+        let body = protocol.body(&mut self.encoder, record.record(), sent.clone(), metadata);
         let bytes = body.as_ref().map_or(0, Vec::len);
-        let sent = Sent { at, record, source, range, protocol, metadata, bytes };
+        let sent = Sent { at, record, source, range, sent, protocol, metadata, bytes };
         match body {
             Ok(body) => Ok((sent, body.into())),
             Err(error) => Err((Box::new(sent), error.to_string())),
@@ -179,17 +195,27 @@ impl Worker {
     async fn ask(&mut self) -> Option<Duration> {
         let before = self.dialect.protocol();
         let body = Protocol::Two.question().unwrap_or_default();
-        let answer = self.post(Protocol::Two, body.into(), 0).await.ok();
+        let answer = self.post(Protocol::Two, body.into(), 0).await;
+        let wait = answer.as_ref().err().and_then(|error| Some((chain(error), self.asked_to_wait(error)?)));
+        let answer = answer.ok();
         let known = answer.as_ref().map(|heard| (heard.status, heard.written));
         self.dialect.answered(self.clock.now(), known);
         if before == Protocol::Two && self.dialect.protocol() == Protocol::One {
             self.telemetry.fell_back(&self.sink, &"the receiver answered 415 to an empty 2.0 request");
         }
-        let heard = answer?;
-        let delay = heard.retry_after.filter(|_| matches!(heard.status, 429 | 503))?;
-        self.telemetry.retrying(&self.sink, 0, &heard.why(), delay);
-        self.tally.failure = Some(heard.why());
+        let busy = |heard: Heard| {
+            let delay = heard.retry_after.filter(|_| matches!(heard.status, 429 | 503))?;
+            Some((heard.why(), delay))
+        };
+        let (why, delay) = wait.or_else(|| busy(answer?))?;
+        self.telemetry.retrying(&self.sink, 0, &why, delay);
+        self.tally.failure = Some(why);
         Some(delay)
+    }
+
+    /// What a token endpoint says of when to ask again.
+    fn asked_to_wait(&self, error: &HttpError) -> Option<Duration> {
+        retry_after(error.retry_after()?, self.clock.now(), RETRY_AFTER_CAP)
     }
 
     pub(super) async fn post(
@@ -211,13 +237,21 @@ impl Worker {
 
     pub(super) fn settle(&mut self, sent: Sent, heard: &Heard) -> Step {
         let trial = self.dialect.is_trial();
-        let asked = self.dialect.asked(sent.range.len());
+        let asked = self.dialect.asked(sent.sent.len());
         let mut verdict = remote_write::judge(&asked, &heard.reply());
         if trial && matches!(verdict, Verdict::Refuse(_) | Verdict::Bisect) {
             // 1.0 was only tried: what it is refused for may be the version.
             verdict = Verdict::Retry { after: None };
         }
         self.dialect.heard(heard.status, heard.written, verdict);
+        let step = self.act(sent, heard, verdict, trial);
+        let Some(pause) = self.caution.pause(verdict) else { return step };
+        self.telemetry.retrying(&self.sink, 0, &heard.why(), pause);
+        self.tally.failure = Some(heard.why());
+        Step::Wait(pause)
+    }
+
+    fn act(&mut self, sent: Sent, heard: &Heard, verdict: Verdict, trial: bool) -> Step {
         match verdict {
             Verdict::Delivered => self.delivered(&sent, heard, trial),
             Verdict::Fallback if self.dialect.is_pinned() => self.park(
@@ -232,7 +266,7 @@ impl Worker {
             }
             Verdict::Retry { after } => {
                 let why = format!("{}; {}", heard.why(), heard.next_step);
-                self.retry(sent.range.len(), why, after)
+                self.retry(sent.sent.len(), why, after)
             }
             Verdict::Split => {
                 self.attempt = 0;
@@ -259,11 +293,12 @@ impl Worker {
                 .fell_back(&self.sink, &"the receiver answers 2.0 with server errors and has taken 1.0");
         }
         if sent.metadata == Metadata::With {
-            let families = self.described.sent(&sent.record, sent.range.clone(), now);
+            let families = self.described.sent(sent.record.record(), sent.sent.clone(), now);
             self.telemetry.metadata_sent(&self.sink, families);
         }
         let written = heard.written.map(|written| written.samples);
-        self.took(sent, heard.status, sent.range.len(), written);
+        self.took(sent, heard.status, sent.sent.len(), written);
+        self.held(&sent.record, &sent.range);
         self.tally.failure = None;
         self.advance(sent.at, sent.range.len());
         Step::On
@@ -277,10 +312,11 @@ impl Worker {
             protocol: sent.protocol.as_str(),
             code,
             at: self.clock.now(),
-            newest: sent.record.newest(sent.range.clone()).map(Millis),
+            newest: sent.record.record().newest(sent.sent.clone()).map(Millis),
             written,
         };
         self.telemetry.delivered(&self.sink, &delivery);
+        self.caution.taken();
         self.tally.delivered += samples as u64;
     }
 
@@ -294,15 +330,17 @@ impl Worker {
         }
         // A receiver of 2.0 says how many it has kept all the same.
         let kept = heard.written.map_or(0, |written| usize::try_from(written.samples).unwrap_or(usize::MAX));
-        let kept = kept.min(sent.range.len());
+        let kept = kept.min(sent.sent.len());
         if kept > 0 {
             self.took(&sent, heard.status, kept, None);
         }
-        if kept == sent.range.len() {
-            self.advance(sent.at, kept);
+        let lost = sent.sent.len() - kept;
+        if lost == 0 {
+            self.held(&sent.record, &sent.range);
+            self.advance(sent.at, sent.range.len());
             return Step::On;
         }
-        self.set_aside(sent.at, sent.source, sent.range, kept, reason, &why);
+        self.set_aside(sent.at, sent.source, sent.range, lost, reason, &why);
         Step::On
     }
 
@@ -311,12 +349,11 @@ impl Worker {
         at: Position,
         record: queue::Record,
         range: Range<usize>,
-        kept: usize,
+        lost: usize,
         reason: Reason,
         why: &str,
     ) {
         let samples = range.len();
-        let lost = samples - kept;
         let endpoint = self.endpoint.name.to_string();
         self.dropped_of(at, samples, lost, reason, why);
         if let Some(owed) = &mut self.owed {
@@ -352,12 +389,12 @@ impl Worker {
     }
 
     pub(super) fn failed(&mut self, sent: &Sent, error: &HttpError) -> Step {
-        let why = crate::http::chain(error);
+        let why = chain(error);
         if error.is_refusal() {
             return self.park_for(&why, error.next_step());
         }
         let why = format!("{why}; {}", error.next_step());
-        self.retry(sent.range.len(), why, None)
+        self.retry(sent.sent.len(), why, self.asked_to_wait(error))
     }
 
     fn retry(&mut self, samples: usize, why: String, after: Option<Duration>) -> Step {

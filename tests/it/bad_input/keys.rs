@@ -29,7 +29,7 @@ refused! {
     unknown_in_pushgateways: gateway("    gruping: {a: b}")
         => "fleetpush: config.yml:6:5: pushgateways.gruping: no such key; did you mean grouping?";
     unknown_in_remote_write: endpoint("    retries: 5")
-        => "fleetpush: config.yml:6:5: remote_write.retries: no such key; the keys here are name, url, remote_timeout, protobuf_message, headers, basic_auth, authorization, oauth2, bearer_token, bearer_token_file, tls_config, proxy_url, proxy_from_environment, start, queue_config, metadata_config";
+        => "fleetpush: config.yml:6:5: remote_write.retries: no such key; the keys here are name, url, remote_timeout, protobuf_message, headers, basic_auth, authorization, oauth2, bearer_token, bearer_token_file, tls_config, proxy_url, proxy_from_environment, start, write_relabel_configs, queue_config, metadata_config, send_exemplars";
     unknown_in_basic_auth: gateway("    basic_auth:\n      user: x")
         => "fleetpush: config.yml:8:7: pushgateways.basic_auth.user: no such key; the keys here are username, password, password_file";
     unknown_in_authorization: gateway("    authorization:\n      token: x")
@@ -61,16 +61,14 @@ refused! {
         => "fleetpush: config.yml:2:1: global: belongs in Prometheus' own file; here interval and external_labels stand at the top";
     prometheus_rules: Case::file("rule_files: [a.yml]")
         => "fleetpush: config.yml:2:1: rule_files: belongs in Prometheus' own file; remove it";
-    scrape_configs: Case::file("scrape_configs:\n  - job_name: node")
-        => "fleetpush: config.yml:4:5: scrape_configs: scraping other targets is not supported yet; remove this block";
     sigv4: endpoint("    sigv4:\n      region: eu")
         => "fleetpush: config.yml:6:5: remote_write.sigv4: not supported; use basic_auth, authorization or oauth2, or a proxy that signs the requests";
     azuread: endpoint("    azuread: {cloud: x}")
         => "fleetpush: config.yml:6:5: remote_write.azuread: not supported; use basic_auth, authorization or oauth2, or a proxy that signs the requests";
     google_iam: endpoint("    google_iam: {credentials_file: x}")
         => "fleetpush: config.yml:6:5: remote_write.google_iam: not supported; use basic_auth, authorization or oauth2, or a proxy that signs the requests";
-    write_relabel_configs: endpoint("    write_relabel_configs:\n      - {action: drop}")
-        => "fleetpush: config.yml:6:5: remote_write.write_relabel_configs: not supported yet; relabel at the receiver, or choose fleets by balena.fleets";
+    unknown_in_write_relabel_configs: endpoint("    write_relabel_configs:\n      - {action: drop, regexp: x}")
+        => "fleetpush: config.yml:8:24: remote_write.write_relabel_configs.regexp: no such key; did you mean regex?";
     http_headers: endpoint("    http_headers: {X-A: {values: [b]}}")
         => "fleetpush: config.yml:6:5: remote_write.http_headers: not supported; use headers";
     no_proxy: endpoint("    no_proxy: localhost")

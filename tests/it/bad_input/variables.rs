@@ -17,6 +17,12 @@ fn one(name: &str, value: &str) -> Case {
     Case::variables(&[(name, value)])
 }
 
+/// A client of OAuth2 with its secret, and these beside it.
+fn client(more: &[(&str, &str)]) -> Case {
+    let client = [("REMOTE_WRITE_OAUTH2_CLIENT_ID", "me"), ("REMOTE_WRITE_OAUTH2_CLIENT_SECRET", SECRET)];
+    Case::variables(&[&client[..], more].concat())
+}
+
 refused! {
     grouping_without_a_gateway: orphan("PUSHGATEWAY_GROUPING", "a=b")
         => "fleetpush: PUSHGATEWAY_GROUPING: is set but PUSHGATEWAY_URL is not; set PUSHGATEWAY_URL too, or remove this variable";
@@ -133,6 +139,25 @@ refused! {
     an_endpoint_s_token_and_its_file:
         Case::variables(&[("REMOTE_WRITE_BEARER_TOKEN", SECRET), ("REMOTE_WRITE_BEARER_TOKEN_FILE", "x")])
         => "fleetpush: REMOTE_WRITE_BEARER_TOKEN_FILE: stands beside REMOTE_WRITE_BEARER_TOKEN; keep one of them";
+    a_client_without_an_endpoint: orphan("REMOTE_WRITE_OAUTH2_CLIENT_ID", "me")
+        => "fleetpush: REMOTE_WRITE_OAUTH2_CLIENT_ID: is set but REMOTE_WRITE_URL is not; set REMOTE_WRITE_URL too, or remove this variable";
+    a_client_alone: one("REMOTE_WRITE_OAUTH2_CLIENT_ID", "me")
+        => "fleetpush: REMOTE_WRITE_OAUTH2_CLIENT_ID: is not enough for OAuth2; set REMOTE_WRITE_OAUTH2_CLIENT_SECRET or REMOTE_WRITE_OAUTH2_CLIENT_SECRET_FILE too";
+    scopes_of_nobody: one("REMOTE_WRITE_OAUTH2_SCOPES", "a")
+        => "fleetpush: REMOTE_WRITE_OAUTH2_SCOPES: is not enough for OAuth2; set REMOTE_WRITE_OAUTH2_CLIENT_ID too";
+    a_client_without_a_token_s_place: client(&[])
+        => "fleetpush: REMOTE_WRITE_OAUTH2_CLIENT_ID: is not enough for OAuth2; set REMOTE_WRITE_OAUTH2_TOKEN_URL too";
+    a_client_s_secret_and_its_file: client(&[("REMOTE_WRITE_OAUTH2_CLIENT_SECRET_FILE", "x")])
+        => "fleetpush: REMOTE_WRITE_OAUTH2_CLIENT_SECRET_FILE: stands beside REMOTE_WRITE_OAUTH2_CLIENT_SECRET; keep one of them";
+    a_token_s_place_without_scheme: client(&[("REMOTE_WRITE_OAUTH2_TOKEN_URL", "login/token")])
+        => "fleetpush: REMOTE_WRITE_OAUTH2_TOKEN_URL: does not begin with http:// or https://; write it like https://host/path";
+    a_client_and_a_token: client(&[
+        ("REMOTE_WRITE_OAUTH2_TOKEN_URL", "https://login/token"), ("REMOTE_WRITE_BEARER_TOKEN", SECRET)])
+        => "fleetpush: REMOTE_WRITE_OAUTH2_CLIENT_ID: stands beside REMOTE_WRITE_BEARER_TOKEN; keep one of them";
+    a_client_and_a_user: client(&[
+        ("REMOTE_WRITE_OAUTH2_TOKEN_URL", "https://login/token"), ("REMOTE_WRITE_USERNAME", "me"),
+        ("REMOTE_WRITE_PASSWORD", SECRET)])
+        => "fleetpush: REMOTE_WRITE_OAUTH2_CLIENT_ID: stands beside REMOTE_WRITE_USERNAME; keep one of them";
     delete_on_exit: one("PUSHGATEWAY_DELETE_ON_EXIT", "maybe")
         => r#"fleetpush: PUSHGATEWAY_DELETE_ON_EXIT: "maybe" is neither true nor false; write one of them"#;
     a_protobuf_message: one("REMOTE_WRITE_PROTOBUF_MESSAGE", "v2")

@@ -32,7 +32,7 @@ refused! {
     an_unknown_key: page("tls_config: {}")
         => "fleetpush: web.yml:1:1: tls_config: no such key; the keys here are tls_server_config, http_server_config, basic_auth_users, rate_limit";
     an_unknown_key_of_tls: tls("client_ca: x\n  ca_file: x")
-        => "fleetpush: web.yml:5:3: tls_server_config.ca_file: no such key; the keys here are cert, key, client_ca, cert_file, key_file, client_ca_file, client_auth_type, client_allowed_sans, min_version, max_version, cipher_suites, curve_preferences, prefer_server_cipher_suites";
+        => "fleetpush: web.yml:5:3: tls_server_config.ca_file: no such key; the keys here are cert_file, key_file, cert, key, client_auth_type, client_ca_file, client_ca, client_allowed_sans, min_version, max_version, cipher_suites, curve_preferences, prefer_server_cipher_suites";
     a_hash_that_is_a_password: page(&format!("basic_auth_users:\n  ops: {SECRET}"))
         => r#"fleetpush: web.yml:2:8: basic_auth_users.ops: is not a bcrypt hash; make one with `htpasswd -nBC 10 ""`, it begins with $2"#;
     a_hash_of_no_work: page(&format!("basic_auth_users:\n  ops: {}", HASH.replace("$04", "$03")))

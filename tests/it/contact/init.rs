@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use fleetpush::config::{self, Auth, Config, Overrides, Secret};
+use fleetpush::config::{self, Auth, Config, Overrides, QueueDir, Secret};
 use rstest::rstest;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
@@ -248,6 +248,7 @@ async fn what_was_asked_for_is_what_the_file_says() {
         "{}/own token",
     ];
     let more = ["--tenant", "fleets", "--ca-file", "{}/ca.pem", "--interval", "90s", "--instance", "site-7"];
+    let more = [&more[..], &["--queue-dir", "{}/the queue"]].concat();
     assert_eq!(site.init(&[&flags[..], &more].concat()).await.0, 0);
     let config = site.load(&site.text());
     let [endpoint] = &config.endpoints[..] else { panic!("{config:?}") };
@@ -261,6 +262,7 @@ async fn what_was_asked_for_is_what_the_file_says() {
     assert_eq!(headers, [("X-Scope-OrgID", "fleets")]);
     assert_eq!(endpoint.http.tls.ca_file, Some(site.path("ca.pem")));
     assert_eq!((config.interval.as_secs(), &*config.instance), (90, "site-7"));
+    assert_eq!(config.queue.dir, QueueDir::Folder(site.path("the queue")));
     let Auth::Header { credentials: Secret::File(path), .. } = &config.accounts[0].http.auth else {
         panic!("{config:?}")
     };
@@ -364,6 +366,8 @@ async fn a_new_file_is_for_its_owner_alone() {
 #[case::a_password_in_the_url(&["--target", "mimir", "--url", "http://me:hunter2@h/"], &["take them out"])]
 #[case::a_url_for_the_page(&["--target", "page", "--url", "http://h"], &["--url has no meaning for --target page"])]
 #[case::a_tenant_for_prometheus(&["--target", "prometheus", "--url", "http://h", "--tenant", "x"], &["--tenant has no meaning"])]
+#[case::a_queue_for_a_gateway(&["--target", "pushgateway", "--url", "http://h", "--queue-dir", "q"], &["--queue-dir has no meaning"])]
+#[case::a_queue_nowhere(&["--target", "mimir", "--url", "http://h", "--queue-dir="], &["--queue-dir", "none was supplied"])]
 #[case::an_interval(&["--target", "page", "--interval", "often"], &["nothing was written", "interval", "60s, 5m"])]
 #[case::a_ca_file(&["--target", "mimir", "--url", "https://h", "--ca-file", "{}/nowhere.pem"], &["nothing was written", "ca_file"])]
 #[case::an_api(&["--target", "page", "--balena-url", "http://api.example.test"], &["plain http", "https://"])]
@@ -415,6 +419,7 @@ fn on_a_terminal_it_asks_for_everything_that_grafana_cloud_needs() {
         .awaits("instance's number on the same page");
     terminal.types("123456").awaits("scope metrics:write [").types("");
     terminal.awaits("the balena API key [").types("own token").awaits("Name of this site").types("site-7");
+    terminal.awaits("Folder for what waits").types("my queue");
     terminal.awaits("is written (mode 600)").awaits("fleetpush check --config.file fleetpush.yml");
     assert_eq!(terminal.ended().0, 0);
     let config = site.load(&site.text());
@@ -430,6 +435,7 @@ fn on_a_terminal_it_asks_for_everything_that_grafana_cloud_needs() {
         panic!()
     };
     assert_eq!(path, &folder.join("own token"));
+    assert_eq!(config.queue.dir, QueueDir::Folder(folder.join("my queue")));
 }
 
 /// Enter alone, everywhere.
@@ -454,11 +460,21 @@ fn on_a_terminal_enter_takes_what_stands_in_brackets(#[case] target: &str, #[cas
         .types("")
         .awaits("Name of this site")
         .types("");
+    terminal.awaits("Folder for what waits").awaits("/var/lib/fleetpush").types("");
     terminal.awaits("is written");
     assert_eq!(terminal.ended().0, 0);
     let config = site.load(&site.text());
     assert_eq!(config.endpoints[0].url.as_str(), url);
     assert!(matches!(config.endpoints[0].http.auth, Auth::None), "{config:?}");
+    assert!(matches!(config.queue.dir, QueueDir::Default(_)), "{config:?}");
+}
+
+#[tokio::test]
+async fn a_queue_in_memory_is_no_folder_of_that_name() {
+    let site = Site::new();
+    let flags = ["--target", "prometheus", "--url", "http://p:9090", "--queue-dir", "memory"];
+    assert_eq!(site.init(&flags).await.0, 0);
+    assert_eq!(site.load(&site.text()).queue.dir, QueueDir::Memory);
 }
 
 #[test]
@@ -482,7 +498,9 @@ fn on_a_terminal_only_what_flags_leave_open_is_asked() {
     let (code, written) = terminal.ended();
     assert_eq!(code, 0, "{written}");
     assert!(
-        !written.contains("Where do the counts go?") && !written.contains("Name of this site"),
+        !["Where do the counts go?", "Name of this site", "Folder for"]
+            .iter()
+            .any(|asked| written.contains(asked)),
         "{written}"
     );
     assert_eq!(site.load(&site.text()).gateways[0].url.as_str(), "http://g:9091/");

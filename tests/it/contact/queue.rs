@@ -2,15 +2,18 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use fleetpush::demo::balena::{self, Device, Fleet, Simulation};
 use fleetpush::demo::receiver;
 use fleetpush::demo::receiver::{Fault, Times};
+use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::program::{LIMIT, Program, TOKEN};
 use crate::servers::eventually;
+use crate::storm::disk::{PATH, namespace};
 
 struct Site {
     api: balena::Server,
@@ -32,7 +35,7 @@ impl Site {
             "instance": "test",
             "balena": {"token": TOKEN, "url": site.api.base_url()},
             "remote_write": [{"name": "hosted", "url": site.remote.write_url()}],
-            "queue": {"dir": site.queue()},
+            "queue": {"dir": site.queue(), "max_size": "256MiB"},
             "web": {"listen_address": "127.0.0.1:0"},
         });
         for (key, value) in settings.as_object().unwrap() {
@@ -139,6 +142,35 @@ async fn a_queue_in_memory_says_what_that_costs_and_is_bounded_by_what_memory_ma
     assert_eq!(code, 0, "{out}");
     assert!(place(&out).contains("memory: what is not delivered when it ends is lost"), "{out}");
     assert!(out.contains("max_size (64.0 MiB)"), "{out}");
+}
+
+/// The folder on a disk of 8 MiB, of which a store has 2 MiB already.
+#[rstest]
+#[case::that_does_not_fit("64MiB", true)]
+#[case::that_fits("4MiB", false)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_size_is_compared_with_the_room_on_the_folders_disk(#[case] max_size: &str, #[case] is_less: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("disk");
+    fs::create_dir(&dir).unwrap();
+    let site = Site::new(2, json!({"queue": {"dir": dir, "max_size": max_size}})).await;
+    let script =
+        "mount -t tmpfs -o size=8m tmpfs \"$0\" && head -c 2m /dev/zero > \"$0/queue.redb\" && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(namespace()).args(["sh", "-c", script]).arg(&dir).arg(env!("CARGO_BIN_EXE_fleetpush"));
+    command.args(["check", "--config.file"]).arg(site.folder.path().join("fleetpush.yml"));
+    command.env_clear().env("PATH", PATH);
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().expect("unshare");
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{out}{}", String::from_utf8_lossy(&output.stderr));
+    // All of it but the reserve, to a page of the kernel's.
+    let said = "; but its disk has room for 7.0 MiB of the 64.0 MiB of queue.max_size: ";
+    assert!(place(&out).contains("which can be written"), "{out}");
+    assert_eq!(place(&out).contains(said), is_less, "{out}");
+    assert_eq!(out.contains("the room on its disk (7.0 MiB) lasts "), is_less, "{out}");
+    assert_eq!(out.contains("max_size (4.0 MiB) lasts "), !is_less, "{out}");
+    let seconds = lasts(&out);
+    assert!(seconds > 0.0 && seconds < 8_640_000.0, "{out}");
 }
 
 #[tokio::test]

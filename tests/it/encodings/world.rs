@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fleetpush::encode::record::Identity;
 use fleetpush::sample::{
-    Batch, Ended, Family, Kind, LabelName, Labels, MetricName, Millis, Role, Scope, Series, SeriesId, Source,
-    Text, Value,
+    Batch, Ended, Exemplar, Family, Kind, LabelName, Labels, MetricName, Millis, Own, Role, Scope, Series,
+    SeriesId, Source, Text, Value,
 };
 use proptest::bool::weighted;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
@@ -29,6 +29,9 @@ pub struct Said {
     pub name: String,
     pub kind: Kind,
     pub help: String,
+    pub unit: String,
+    /// Another name under which type, help and unit are told.
+    pub of: Option<String>,
     pub role: Role,
     /// Whether the batches have it; of one that they no longer have, only ends are told.
     pub is_told: bool,
@@ -42,7 +45,19 @@ pub struct One {
     /// Sorted by the bytes of the names, without empty values.
     pub labels: BTreeMap<String, String>,
     pub bits: u64,
+    pub mine: Mine,
 }
+
+/// What is said of one sample alone: times, and exemplars as labels, bits and time.
+#[derive(Clone, Debug, Default)]
+pub struct Mine {
+    pub at: Option<i64>,
+    pub start: Option<i64>,
+    pub exemplars: Vec<(BTreeMap<String, String>, u64, Option<i64>)>,
+}
+
+/// What must come of it: time, start, exemplars.
+pub type Beside = (i64, i64, Vec<(Pairs, u64, i64)>);
 
 /// A batch in plain words and as itself.
 #[derive(Clone, Debug)]
@@ -82,7 +97,9 @@ impl World {
                 all.entry(name.to_owned()).or_insert_with(|| value.to_owned());
             }
         };
-        add("job", &self.identity.job);
+        if said.role != Role::Relayed {
+            add("job", &self.identity.job);
+        }
         if said.role == Role::State {
             add("instance", &self.identity.instance);
         }
@@ -94,6 +111,20 @@ impl World {
     pub fn recorded(&self, told: &Told) -> Vec<(Pairs, usize, u64)> {
         let all = told.series.iter().chain(&told.ended_series);
         all.map(|one| (pairs(&self.full(one)), one.family, one.bits)).collect()
+    }
+
+    /// What is said beside the values of the same series.
+    pub fn beside(&self, told: &Told) -> Vec<Beside> {
+        let of = |one: &One| {
+            let time = one.mine.at.unwrap_or(told.at);
+            let counts =
+                [Kind::Counter, Kind::Histogram, Kind::Summary].contains(&self.families[one.family].kind);
+            let start = one.mine.start.filter(|start| counts && *start > 0 && *start < time).unwrap_or(0);
+            let exemplar =
+                |(labels, bits, at): &(_, u64, Option<i64>)| (pairs(labels), *bits, at.unwrap_or(time));
+            (time, start, one.mine.exemplars.iter().map(exemplar).collect())
+        };
+        told.series.iter().chain(&told.ended_series).map(of).collect()
     }
 
     /// The same with external labels where a series lacks them.
@@ -216,21 +247,41 @@ fn bits() -> impl Strategy<Value = u64> {
     ]
 }
 
-fn kind() -> impl Strategy<Value = Kind> {
-    select(&[Kind::Gauge, Kind::Counter, Kind::Info, Kind::Unknown][..])
+type Drawn = (usize, usize, Vec<(String, String)>, u64, bool, DrawnMine);
+
+/// Times by how much they are later than the batch's.
+type DrawnMine = (Option<i64>, Option<i64>, Vec<(Vec<(String, String)>, u64, Option<i64>)>);
+
+/// Of ours, or relayed.
+pub fn world() -> impl Strategy<Value = World> {
+    prop_oneof![of_ours(), relayed()]
 }
 
-type Drawn = (usize, usize, Vec<(String, String)>, u64, bool);
-
 /// Up to 100 series, mostly under 60 of them alive, of up to six families in up to three batches, some of them ended.
-pub fn world() -> impl Strategy<Value = World> {
-    let role = select(&[Role::Fleet, Role::State][..]);
+pub fn of_ours() -> impl Strategy<Value = World> {
+    let kinds = &[Kind::Gauge, Kind::Counter, Kind::Info, Kind::Unknown];
+    drawn(select(&kinds[..]), select(&[Role::Fleet, Role::State][..]), Just((None, None, Vec::new())))
+}
+
+/// The same of relayed pages: every type, units, and now and then a time, a start or exemplars.
+pub fn relayed() -> impl Strategy<Value = World> {
+    let late = || proptest::option::weighted(0.2, -1_000_000..=300_000_i64);
+    let exemplar = (label_set(2), bits(), late());
+    let exemplars = prop_oneof![4 => Just(Vec::new()), 1 => proptest::collection::vec(exemplar, 1..=2)];
+    drawn((0..8_u32).prop_map(Kind::from_number), Just(Role::Relayed), (late(), late(), exemplars))
+}
+
+fn drawn(
+    kind: impl Strategy<Value = Kind>,
+    role: impl Strategy<Value = Role>,
+    mine: impl Strategy<Value = DrawnMine>,
+) -> impl Strategy<Value = World> {
     let families = proptest::collection::vec(
-        (word("[a-zA-Z_:][a-zA-Z0-9_:]{0,6}"), kind(), text(), role, weighted(0.85)),
+        (word("[a-zA-Z_:][a-zA-Z0-9_:]{0,6}"), kind, (text(), word("s|bytes|")), role, weighted(0.85)),
         1..=6,
     );
-    let series =
-        proptest::collection::vec((0..6_usize, 0..3_usize, label_set(5), bits(), weighted(0.15)), 0..=90);
+    let series = (0..6_usize, 0..3_usize, label_set(5), bits(), weighted(0.15), mine);
+    let series = proptest::collection::vec(series, 0..=90);
     let time = prop_oneof![Just(1_700_000_000_000_i64), Just(0), any::<i64>()];
     let identity = (text(), text());
     (families, series, 1..=3_usize, time, identity, external_labels(), 1..=70_usize).prop_map(
@@ -246,18 +297,24 @@ pub fn world() -> impl Strategy<Value = World> {
     )
 }
 
-type DrawnFamily = (String, Kind, String, Role, bool);
+type DrawnFamily = (String, Kind, (String, String), Role, bool);
 
 /// Names end as their kinds want it, and differ also without that end. Of a family that is not told, neither
 /// type nor help is known.
-fn said((number, (stem, kind, help, role, is_told)): (usize, DrawnFamily)) -> Said {
+fn said((number, (stem, kind, (help, unit), role, is_told)): (usize, DrawnFamily)) -> Said {
     let (kind, help) = if is_told { (kind, help) } else { (Kind::Unknown, String::new()) };
+    let base = format!("{stem}_{number}");
     let end = match kind {
         Kind::Counter => "_total",
         Kind::Info => "_info",
-        _ => "",
+        Kind::Histogram => "_bucket",
+        Kind::Summary => "_sum",
+        Kind::GaugeHistogram => "_gcount",
+        Kind::Unknown | Kind::Gauge | Kind::StateSet => "",
     };
-    Said { name: format!("{stem}_{number}{end}"), kind, help, role, is_told }
+    let (name, is_relayed) = (format!("{base}{end}"), role == Role::Relayed && is_told);
+    let unit = if is_relayed { unit } else { String::new() };
+    Said { name, kind, help, unit, of: is_relayed.then_some(base), role, is_told }
 }
 
 /// Of two labels of one name the first.
@@ -267,6 +324,33 @@ fn set(drawn: Vec<(String, String)>) -> BTreeMap<String, String> {
         all.entry(name).or_insert(value);
     }
     all
+}
+
+/// With times that can be said, and without empty values.
+fn mine_at(at: i64, (own, start, exemplars): DrawnMine) -> Mine {
+    let late = |late: Option<i64>| late.and_then(|late| at.checked_add(late)).filter(|time| *time != 0);
+    let own = late(own);
+    let exemplars = exemplars.into_iter().map(|(labels, bits, late)| {
+        let mut labels = set(labels);
+        labels.retain(|_, value| !value.is_empty());
+        let time = late.and_then(|late| own.unwrap_or(at).checked_add(late));
+        (labels, bits, time.filter(|time| *time != 0))
+    });
+    // A receiver takes a zero for none.
+    let exemplars = exemplars.filter(|(.., time)| time.or(own).unwrap_or(at) != 0);
+    Mine { at: own, start: late(start), exemplars: exemplars.collect() }
+}
+
+fn own(mine: &Mine) -> Option<Box<Own>> {
+    let exemplars = mine.exemplars.iter().map(|(pairs, bits, at)| Exemplar {
+        labels: labels(pairs),
+        value: Value::from_bits(*bits),
+        at: at.map(Millis),
+    });
+    let exemplars: Vec<Exemplar> = exemplars.collect();
+    let says_something = mine.at.is_some() || mine.start.is_some() || !exemplars.is_empty();
+    let own = Own { at: mine.at.map(Millis), start: mine.start.map(Millis), exemplars };
+    says_something.then(|| Box::new(own))
 }
 
 /// OpenMetrics has no counter below zero and no info but 1.
@@ -283,7 +367,7 @@ impl World {
     fn tell(&mut self, drawn: Vec<Drawn>, batches: usize, at: i64) {
         let mut parts: Vec<(Vec<One>, Vec<One>, Vec<Labels>)> = vec![Default::default(); batches];
         let mut seen = BTreeSet::new();
-        for (family, batch, drawn, bits, has_ended) in drawn {
+        for (family, batch, drawn, bits, has_ended, mine) in drawn {
             let family = family % self.families.len();
             let raw = set(drawn);
             let has_ended = has_ended || !self.families[family].is_told;
@@ -291,7 +375,8 @@ impl World {
             full.retain(|_, value| !value.is_empty());
             let bits =
                 if has_ended { Value::STALE.bits() } else { fitting(self.families[family].kind, bits) };
-            let one = One { family, labels: full, bits };
+            let mine = if has_ended { Mine::default() } else { mine_at(at, mine) };
+            let one = One { family, labels: full, bits, mine };
             // Two series must differ wherever they stand: on one page, and with all labels that are added.
             let mut sent = self.external.clone();
             sent.extend(self.full(&one));
@@ -308,7 +393,11 @@ impl World {
             }
         }
         for (number, (series, ended_series, given)) in parts.into_iter().enumerate() {
-            let source = if number == 0 { Source::Own } else { Source::Account(number.to_string().into()) };
+            let source = match self.families.iter().all(|said| said.role == Role::Relayed) {
+                true => Source::Target { job: "j".into(), instance: number.to_string().as_str().into() },
+                false if number == 0 => Source::Own,
+                false => Source::Account(number.to_string().into()),
+            };
             let told = self.families.iter().enumerate().filter(|(_, said)| said.is_told);
             let families = told.map(|(position, said)| Family {
                 name: MetricName::new(&said.name).unwrap(),
@@ -322,11 +411,11 @@ impl World {
                     .map(|(one, labels)| Series {
                         labels: labels.clone(),
                         value: Value::from_bits(one.bits),
-                        own: None,
+                        own: own(&one.mine),
                     })
                     .collect(),
-                of: None,
-                unit: "".into(),
+                of: said.of.as_ref().map(|of| MetricName::new(of).unwrap()),
+                unit: said.unit.as_str().into(),
             });
             let batch = Batch::new(source, Millis(at), Scope::Whole, families.collect()).unwrap();
             let ended = ended_series.iter().map(|one| Ended {
@@ -335,6 +424,7 @@ impl World {
                     labels: labels(&one.labels),
                 },
                 role: self.families[one.family].role,
+                meaning: None,
             });
             let ended = ended.collect();
             // A batch is told by families; of one family in the order of drawing.

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 use super::{api, output, repository, tool};
+use crate::contact::completions::tools;
 use crate::program::Program;
 
 /// The package and its unpacked content: `package.deb`, `root/`, `control/`.
@@ -24,15 +25,17 @@ pub(super) fn package() -> &'static Path {
             .expect("our own folder");
         fs::create_dir_all(&folder).expect("our own folder");
         let deb = folder.join("package.deb");
-        let mut cargo = Command::new(tool("cargo-deb/bin/cargo-deb"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO", env!("CARGO"));
         // The target folder is the one that holds the binary under test: target/<profile>/fleetpush.
-        let target = Path::new(env!("CARGO_BIN_EXE_fleetpush")).ancestors().nth(2).expect("a target folder");
-        cargo.env("CARGO_TARGET_DIR", target);
-        cargo
-            .args(["--no-build", "--offline", "--locked", "--fast", "--profile", "dev", "--output"])
-            .arg(&deb);
-        output(&mut cargo);
+        let program = Path::new(env!("CARGO_BIN_EXE_fleetpush"));
+        let target = program.ancestors().nth(2).expect("a target folder");
+        let tools = tool("cargo-deb/bin/cargo-deb").parent().expect("a folder").to_owned();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let paths = std::iter::once(tools).chain(std::env::split_paths(&path));
+        let mut build = Command::new(repository("deploy/debian/build.sh"));
+        build.env("CARGO", env!("CARGO")).env("CARGO_TARGET_DIR", target).env("PROGRAM", program);
+        build.env("PATH", std::env::join_paths(paths).expect("paths without a colon"));
+        build.args(["--offline", "--fast", "--profile", "dev", "--output"]).arg(&deb);
+        output(&mut build);
         output(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(folder.join("root")));
         output(Command::new("dpkg-deb").arg("-e").arg(&deb).arg(folder.join("control")));
         folder
@@ -83,7 +86,31 @@ fn it_holds_program_units_settings_docs_and_licence() {
         squeezed(&copyright).contains(&squeezed(&super::read("LICENSE"))),
         "the licence stands in it as it is"
     );
-    assert_eq!(content.len(), 11, "and nothing else: {content:#?}");
+    assert_eq!(content.len(), 15, "and nothing else: {content:#?}");
+}
+
+#[test]
+fn its_manual_page_and_completions_are_the_programs_own() {
+    let said = |arguments: &[&str]| output(Command::new(env!("CARGO_BIN_EXE_fleetpush")).args(arguments));
+    let root = package().join("root");
+    let page = root.join("usr/share/man/man1/fleetpush.1.gz");
+    let page = output(Command::new("gzip").arg("-dc").arg(page));
+    assert_eq!(page, said(&["man"]));
+    assert!(page.starts_with(".TH FLEETPUSH 1 "), "{page}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let plain = folder.path().join("fleetpush.1");
+    fs::write(&plain, &page).expect("our folder");
+    let rendered = output(tools("mandoc").args(["-man", "-Tutf8"]).arg(&plain));
+    assert!(rendered.contains("remote write") && rendered.lines().count() > 200, "{rendered}");
+    // The places where the shells look for what packages bring.
+    for (shell, path) in [
+        ("bash", "usr/share/bash-completion/completions/fleetpush"),
+        ("zsh", "usr/share/zsh/vendor-completions/_fleetpush"),
+        ("fish", "usr/share/fish/vendor_completions.d/fleetpush.fish"),
+    ] {
+        let script = fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(script, said(&["completions", shell]), "{path}");
+    }
 }
 
 #[test]

@@ -19,12 +19,12 @@ use crate::binary::value;
 use crate::program::{LIMIT, Program, get};
 use crate::servers::eventually;
 
-pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const WAITS: &str = "what is collected waits in memory";
 const AGAIN: &str = "what is collected is on the disk again";
 
 /// How a mount namespace is made on this machine.
-pub(super) fn namespace() -> &'static [&'static str] {
+pub fn namespace() -> &'static [&'static str] {
     let ways: [&[&str]; 2] = [&["--mount"], &["--map-root-user", "--mount"]];
     let works = |way: &&&[&str]| {
         let probe = ["sh", "-c", "mount -t tmpfs -o size=64k tmpfs /mnt"];

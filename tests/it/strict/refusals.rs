@@ -167,6 +167,8 @@ fn a_good_request_of_1_0_is_read_whole() {
 #[case::metadata_of_nothing(b(3, &[n(1, 2)]), "no name of a family")]
 #[case::a_type_that_is_none(b(3, &[n(1, 9), t(2, "a")]), "no type of ours")]
 #[case::help_in_the_wrong_field(b(3, &[t(2, "a"), t(3, "h")]), "no field 3")]
+#[case::an_exemplar_without_a_time(b(1, &[l("__name__", "a"), sample(), b(3, &[d(2, 1.0)])]), "without a time")]
+#[case::an_exemplar_of_2_0(b(1, &[l("__name__", "a"), sample(), b(4, &[])]), "no field 4")]
 fn a_bad_request_of_1_0_is_refused(#[case] request: Vec<u8>, #[case] what: &str) {
     let said = remote_write::one(&request).unwrap_err();
     assert!(said.contains(what), "{said}");
@@ -186,7 +188,7 @@ fn a_good_request_of_2_0_is_read_whole() {
     let request = remote_write::two(&two_of(&[1, 2], &[sample(), meta(2)])).unwrap();
     assert_eq!(request.series[0].labels, [("__name__".to_owned(), "a".to_owned())]);
     assert_eq!((request.series[0].metadata.kind, request.series[0].metadata.help.as_str()), (2, "h"));
-    let with_start = b(2, &[d(1, 1.0), n(3, 1)]);
+    let with_start = b(2, &[d(1, 1.0), n(2, 9), n(3, 1)]);
     assert!(remote_write::two(&two_of(&[1, 2], &[with_start, meta(1)])).is_ok());
 }
 
@@ -206,6 +208,11 @@ fn a_good_request_of_2_0_is_read_whole() {
 #[case::no_name(two_of(&[3, 1], &[sample(), b(5, &[n(3, 2)])]), "has no name")]
 #[case::no_sample(two_of(&[1, 2], &[meta(2)]), "without a sample")]
 #[case::a_start_of_a_gauge(two_of(&[1, 2], &[b(2, &[d(1, 1.0), n(3, 1)]), meta(2)]), "has a start")]
+#[case::a_start_at_the_sample(two_of(&[1, 2], &[b(2, &[d(1, 1.0), n(2, 1), n(3, 1)]), meta(1)]), "began at")]
+#[case::an_exemplar_without_a_time(two_of(&[1, 2], &[sample(), b(4, &[d(2, 1.0)]), meta(2)]), "without a time")]
+#[case::an_exemplar_of_odd_labels(two_of(&[1, 2], &[sample(), b(4, &[b(1, &[vec![1]]), n(3, 1)]), meta(2)]), "odd")]
+#[case::an_exemplar_beyond(two_of(&[1, 2], &[sample(), b(4, &[b(1, &[vec![1, 9]]), n(3, 1)]), meta(2)]), "no symbol 9")]
+#[case::exemplars_of_1_0(two_of(&[1, 2], &[sample(), b(3, &[]), meta(2)]), "no field 3")]
 #[case::a_start_beside_the_sample(two_of(&[1, 2], &[sample(), meta(2), n(6, 1)]), "no field 6")]
 #[case::help_in_the_wrong_field(two_of(&[1, 2], &[sample(), b(5, &[n(1, 2), n(2, 3)])]), "no field 2")]
 #[case::help_beyond(two_of(&[1, 2], &[sample(), b(5, &[n(3, 9)])]), "no symbol 9")]
@@ -277,15 +284,21 @@ fn a_good_record_is_read_whole() {
 
 #[rstest]
 #[case::another_version([n(1, 1), b(2, &[])].concat(), "version")]
-#[case::no_version(b(2, &[]), "stands where")]
+#[case::no_version(b(2, &[]), "stands behind")]
 #[case::no_values(record_of(&layout_of(&[1, 2], &[]), &[]), "0 values for 1 series")]
+#[case::no_layout([n(1, 2), values(1)].concat(), "stands behind")]
 #[case::a_value_too_many(record_of(&layout_of(&[1, 2], &[]), &[values(2)]), "2 values for 1 series")]
 #[case::half_a_value(record_of(&layout_of(&[1, 2], &[]), &[b(3, &[vec![0; 9]])]), "a value is cut off")]
 #[case::values_twice(record_of(&layout_of(&[1, 2], &[]), &[values(1), values(1)]), "stands twice")]
 #[case::a_value_as_a_number(record_of(&layout_of(&[1, 2], &[]), &[n(3, 1)]), "a message or text is")]
-#[case::own_times(record_of(&layout_of(&[1, 2], &[]), &[values(1), n(4, 9), b(5, &[vec![0]])]), "a time of its own")]
-#[case::a_start(record_of(&layout_of(&[1, 2], &[]), &[values(1), n(4, 9), b(6, &[vec![1]])]), "a start")]
-#[case::an_unknown_field(record_of(&layout_of(&[1, 2], &[]), &[values(1), n(4, 9), n(7, 1)]), "no field 7")]
+#[case::times_of_none(record_of(&layout_of(&[1, 2], &[]), &[values(1), n(4, 9), b(5, &[vec![0]])]), "none is told")]
+#[case::too_many_times(record_of(&layout_of(&[1, 2], &[]), &[values(1), b(5, &[vec![1, 1]])]), "2 times for 1")]
+#[case::too_many_starts(record_of(&layout_of(&[1, 2], &[]), &[values(1), b(6, &[vec![1, 1]])]), "2 starts for 1")]
+#[case::a_start_behind(record_of(&layout_of(&[1, 2], &[]), &[values(1), n(4, 9), b(6, &[vec![9]])]), "began at 9")]
+#[case::an_exemplar_of_nothing(record_of(&layout_of(&[1, 2], &[]), &[values(1), b(7, &[n(1, 1)])]), "of no series")]
+#[case::half_a_label(record_of(&layout_of(&[1, 2], &[]), &[values(1), b(7, &[t(2, "a")])]), "half a label")]
+#[case::an_exemplar_first(record_of(&layout_of(&[1, 2], &[]), &[b(7, &[]), values(1)]), "stands behind")]
+#[case::an_unknown_field(record_of(&layout_of(&[1, 2], &[]), &[values(1), n(4, 9), n(8, 1)]), "no field 8")]
 fn a_bad_record_is_refused(#[case] record: Vec<u8>, #[case] what: &str) {
     let said = queue_record::read(&record).unwrap_err();
     assert!(said.contains(what), "{said}");

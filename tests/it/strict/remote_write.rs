@@ -22,9 +22,15 @@ pub struct Series {
     /// The value's bits.
     pub value: u64,
     pub timestamp: i64,
+    /// Of 2.0; 0: not known.
+    pub start: i64,
+    /// Labels, the value's bits, the time.
+    pub exemplars: Vec<Exemplar>,
     /// Of 2.0.
     pub metadata: Metadata,
 }
+
+pub type Exemplar = (Pairs, u64, i64);
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metadata {
@@ -35,12 +41,8 @@ pub struct Metadata {
 
 impl Metadata {
     fn checked(self) -> Result<Self, String> {
-        // Numbers of both versions: nothing, counter, gauge, info; we write no other.
-        if [0, 1, 2, 6].contains(&self.kind) {
-            Ok(self)
-        } else {
-            Err(format!("{} is no type of ours", self.kind))
-        }
+        // Numbers of both versions, from nothing to stateset.
+        if self.kind < 8 { Ok(self) } else { Err(format!("{} is no type of ours", self.kind)) }
     }
 }
 
@@ -64,26 +66,53 @@ pub fn one(bytes: &[u8]) -> Result<Request, String> {
 }
 
 fn series_of_one(value: Value<'_>) -> Result<Series, String> {
-    let (mut labels, mut sample) = (Pairs::new(), None);
+    let (mut labels, mut sample, mut exemplars) = (Pairs::new(), None, Vec::new());
     for (number, value) in fields(value.bytes()?, &[2])? {
         match number {
-            1 => {
-                let (mut name, mut text) = (String::new(), String::new());
-                for (number, value) in fields(value.bytes()?, &[1, 2])? {
-                    match number {
-                        1 => name = value.text()?,
-                        2 => text = value.text()?,
-                        other => return unknown("Label", other),
-                    }
-                }
-                labels.push((name, text));
-            }
+            1 => labels.push(label(value)?),
             2 => sample = Some(self::sample(value, false)?),
+            3 => exemplars.push(exemplar(value, |value, labels| {
+                labels.push(label(value)?);
+                Ok(())
+            })?),
             other => return unknown("TimeSeries", other),
         }
     }
-    let (value, timestamp, _) = sample.ok_or("a series without a sample")?;
-    Ok(Series { labels, value, timestamp, metadata: Metadata::default() })
+    let (value, timestamp, start) = sample.ok_or("a series without a sample")?;
+    Ok(Series { labels, value, timestamp, start, exemplars, metadata: Metadata::default() })
+}
+
+fn label(value: Value<'_>) -> Result<(String, String), String> {
+    let (mut name, mut text) = (String::new(), String::new());
+    for (number, value) in fields(value.bytes()?, &[1, 2])? {
+        match number {
+            1 => name = value.text()?,
+            2 => text = value.text()?,
+            other => return unknown("Label", other),
+        }
+    }
+    Ok((name, text))
+}
+
+/// An exemplar of either version; they differ in their labels.
+fn exemplar(
+    value: Value<'_>,
+    mut more_labels: impl FnMut(Value<'_>, &mut Pairs) -> Result<(), String>,
+) -> Result<Exemplar, String> {
+    let (mut labels, mut bits, mut timestamp) = (Pairs::new(), 0, 0);
+    for (number, value) in fields(value.bytes()?, &[2, 3])? {
+        match number {
+            1 => more_labels(value, &mut labels)?,
+            2 => bits = value.fixed64()?,
+            3 => timestamp = value.int64()?,
+            other => return unknown("Exemplar", other),
+        }
+    }
+    if timestamp == 0 {
+        return Err("an exemplar without a time".into());
+    }
+    check_labels(&labels)?;
+    Ok((labels, bits, timestamp))
 }
 
 fn metadata_of_one(value: Value<'_>) -> Result<(String, Metadata), String> {
@@ -140,10 +169,21 @@ fn series_of_two(value: Value<'_>, symbols: &[String], used: &mut [bool]) -> Res
         Ok(text.clone())
     };
     let (mut refs, mut sample, mut metadata) = (Vec::new(), None, Metadata::default());
+    let mut exemplars = Vec::new();
     for (number, value) in fields(value.bytes()?, &[1, 2, 5])? {
         match number {
             1 => refs = value.packed()?,
             2 => sample = Some(self::sample(value, true)?),
+            4 => exemplars.push(exemplar(value, |value, labels| {
+                let refs = value.packed()?;
+                if refs.len() % 2 == 1 {
+                    return Err("the references of labels are odd in number".into());
+                }
+                for pair in refs.chunks_exact(2) {
+                    labels.push((symbol(pair[0])?, symbol(pair[1])?));
+                }
+                Ok(())
+            })?),
             5 => {
                 for (number, value) in fields(value.bytes()?, &[1, 3, 4])? {
                     match number {
@@ -162,11 +202,16 @@ fn series_of_two(value: Value<'_>, symbols: &[String], used: &mut [bool]) -> Res
     }
     let (value, timestamp, start) = sample.ok_or("a series without a sample")?;
     let metadata = metadata.checked()?;
-    if start != 0 && metadata.kind != 1 {
-        return Err("what is no counter has a start".into());
+    // Counter, histogram, summary.
+    if start != 0 && ![1, 3, 5].contains(&metadata.kind) {
+        return Err("what counts nothing has a start".into());
+    }
+    if start != 0 && start >= timestamp {
+        return Err(format!("a sample of {timestamp} began at {start}"));
     }
     let labels = refs.chunks_exact(2).map(|pair| Ok((symbol(pair[0])?, symbol(pair[1])?)));
-    Ok(Series { labels: labels.collect::<Result<Pairs, String>>()?, value, timestamp, metadata })
+    let labels = labels.collect::<Result<Pairs, String>>()?;
+    Ok(Series { labels, value, timestamp, start, exemplars, metadata })
 }
 
 /// Value, time and start; what is zero may be left out.

@@ -45,13 +45,18 @@ impl<'a> Value<'a> {
         String::from_utf8(self.bytes()?.to_vec()).map_err(|_| "a text is not UTF-8".to_owned())
     }
 
-    /// Packed numbers of 32 bits.
-    pub fn packed(self) -> Result<Vec<u32>, String> {
+    /// Packed numbers.
+    pub fn numbers(self) -> Result<Vec<u64>, String> {
         let (mut rest, mut all) = (self.bytes()?, Vec::new());
         while !rest.is_empty() {
-            all.push(Value::Varint(varint(&mut rest)?).uint32()?);
+            all.push(varint(&mut rest)?);
         }
         Ok(all)
+    }
+
+    /// Packed numbers of 32 bits.
+    pub fn packed(self) -> Result<Vec<u32>, String> {
+        self.numbers()?.into_iter().map(|number| Value::Varint(number).uint32()).collect()
     }
 }
 

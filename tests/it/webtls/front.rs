@@ -1,5 +1,4 @@
 //! A server with TLS before another one without: a door looks at each request, and answers it or lets it through.
-//! And a proxy that may want credentials.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -13,7 +12,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -145,62 +143,4 @@ impl Site {
 /// `Basic …` of a user and a password.
 pub fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
-}
-
-/// A proxy that carries tunnels to one server.
-pub struct Proxy {
-    pub address: SocketAddr,
-    heads: Arc<Mutex<Vec<String>>>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Proxy {
-    /// Carries tunnels for those who send these credentials, where there are some.
-    pub async fn start(target: SocketAddr, wants: Option<String>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let written = heads.clone();
-        let task = tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(carry(socket, target, wants.clone(), written.clone()));
-            }
-        });
-        Proxy { address, heads, task }
-    }
-
-    /// The heads of the requests for a tunnel.
-    pub fn heads(&self) -> Vec<String> {
-        self.heads.lock().unwrap().clone()
-    }
-}
-
-async fn carry(
-    mut socket: TcpStream,
-    target: SocketAddr,
-    wants: Option<String>,
-    heads: Arc<Mutex<Vec<String>>>,
-) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let Ok(byte) = socket.read_u8().await else { return };
-        head.push(byte);
-    }
-    let head = String::from_utf8(head).unwrap();
-    let let_in = wants.is_none_or(|wants| head.contains(&wants));
-    heads.lock().unwrap().push(head);
-    if !let_in {
-        let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n";
-        socket.write_all(refusal.as_bytes()).await.ok();
-        return;
-    }
-    let mut onward = TcpStream::connect(target).await.unwrap();
-    socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
-    copy_bidirectional(&mut socket, &mut onward).await.ok();
 }

@@ -11,6 +11,8 @@ use fleetpush::http::{Client, Request};
 use rstest::rstest;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::front::{Answer, Front, Seen};
 use super::senders::{Rig, delivers, refused};
@@ -316,6 +318,63 @@ async fn a_token_endpoint_that_is_not_well_is_asked_again_and_nothing_is_lost() 
     program.logged("delivering again").await;
     let log = program.stderr();
     assert!(!log.contains("parked") && !log.contains("refused or dropped"), "{log}");
+}
+
+#[rstest]
+#[case::not_well(503)]
+#[case::too_many_requests(429)]
+#[tokio::test]
+async fn a_token_endpoint_that_wants_to_be_left_alone_is_asked_no_earlier(#[case] status: u16) {
+    let busy = MockServer::start().await;
+    let answer = ResponseTemplate::new(status).insert_header("retry-after", "1800");
+    Mock::given(any()).respond_with(answer).mount(&busy).await;
+    let login = Login::new(|_| {}).await;
+    let keys = json!({"client_secret": SECRET, "token_url": busy.uri(), "tls_config": {}});
+    let (_api, program) = login.service(keys).await;
+    for sink in ["one", "two", "gate"] {
+        let told = |line: &str| line.contains(&format!("sink={sink} ")) && line.contains("delay_ms=1800000");
+        eventually("the delay of each sink", LIMIT, async || {
+            program.stderr().lines().any(told).then_some(())
+        })
+        .await;
+    }
+    // Each endpoint asks once, and so does each group of the gateway.
+    eventually("a second request of both groups", LIMIT, async || {
+        (busy.received_requests().await.unwrap().len() == 4).then_some(())
+    })
+    .await;
+    let collected = program.stderr().matches("message=collected").count();
+    eventually("two more collects", LIMIT, async || {
+        (program.stderr().matches("message=collected").count() >= collected + 2).then_some(())
+    })
+    .await;
+    assert_eq!(busy.received_requests().await.unwrap().len(), 4, "{}", program.stderr());
+}
+
+#[tokio::test]
+async fn variables_give_the_one_endpoint_a_client_of_its_own() {
+    let login = Login::new(|_| {}).await;
+    let authority = login.rig.tls["ca_file"].as_str().unwrap();
+    // One file for both: that of the receiver, and that of the token endpoint.
+    let both = [authority, login.tls["ca_file"].as_str().unwrap()]
+        .map(|path| std::fs::read_to_string(path).unwrap());
+    let both = login.rig.files.write("both.crt", &both.concat());
+    let secret = login.rig.files.write("secret", SECRET);
+    let api = api().await;
+    let environment = [
+        ("REMOTE_WRITE_URL", &*format!("{}/api/v1/write", login.rig.front.url())),
+        ("REMOTE_WRITE_CA_FILE", &both),
+        ("REMOTE_WRITE_OAUTH2_CLIENT_ID", ID),
+        ("REMOTE_WRITE_OAUTH2_CLIENT_SECRET_FILE", &secret),
+        ("REMOTE_WRITE_OAUTH2_TOKEN_URL", &format!("{}/token/", login.tokens.url())),
+        ("REMOTE_WRITE_OAUTH2_SCOPES", "metrics.write, a b"),
+    ];
+    let mut once = Program::command(&["once"], &api, &environment);
+    assert_eq!(once.code().await, 0, "{}", once.stderr());
+    assert!(login.rig.arrived().1, "by remote write 2.0");
+    let (request, _) = &login.tokens.seen()[0];
+    assert_eq!(request.body, "grant_type=client_credentials&scope=metrics.write+a+b");
+    assert!(!once.stderr().contains("hunter2"), "{}", once.stderr());
 }
 
 #[tokio::test]

@@ -4,10 +4,9 @@ use std::path::Path;
 
 use fleetpush::demo::balena;
 use rstest::rstest;
-use serde_json::json;
 
 use super::front::basic;
-use super::{Files, HASH, PASSWORD, api, builder, client};
+use super::{Files, HASH, PASSWORD, Walled, api, builder, client};
 use crate::program::{LIMIT, Program};
 use crate::servers::{Prometheus, Suite, eventually};
 use crate::tls::Authority;
@@ -36,24 +35,11 @@ impl Page {
 #[case::new(Suite::New)]
 #[tokio::test]
 async fn a_prometheus_scrapes_with_a_certificate_and_a_password(#[case] suite: Suite) {
-    let (files, authority, clients) = (Files::new(), Authority::new(), Authority::new());
-    files.pair("tls", &authority.issue("127.0.0.1"));
-    files.write("clients.crt", &clients.pem);
-    let web = format!(
-        "tls_server_config: {{cert_file: tls.crt, key_file: tls.key, client_ca_file: clients.crt, \
-         client_auth_type: RequireAndVerifyClientCert}}\nbasic_auth_users: {{ops: {HASH}}}\n"
-    );
-    files.write("web.yml", &web);
-    let page = Page::start(&files.path("web.yml")).await;
-    let (cert, key) = files.pair("scraper", &clients.issue("scraper"));
-    let settings = |password: &str| {
-        json!({
-            "tls_config": {"ca_file": files.write("ca.crt", &authority.pem), "cert_file": cert, "key_file": key},
-            "basic_auth": {"username": "ops", "password": password},
-        })
-    };
+    let walled = Walled::new();
+    let page = Page::start(&walled.web()).await;
     let url = format!("https://{}/metrics", page.address);
-    let prometheus = Prometheus::scraping(suite, &[("balena", &url)], settings(PASSWORD)).await;
+    let prometheus =
+        Prometheus::scraping(suite, &[("balena", &url)], walled.credentials("scraper", PASSWORD)).await;
     let online = eventually("the fleet", LIMIT, async || {
         prometheus.query("balena_devices_online").await.first().map(|(_, value)| *value)
     })
@@ -61,7 +47,8 @@ async fn a_prometheus_scrapes_with_a_certificate_and_a_password(#[case] suite: S
     assert_eq!(online, 3.0);
     assert!(prometheus.query("up == 0").await.is_empty());
 
-    let stranger = Prometheus::scraping(suite, &[("balena", &url)], settings("wrong")).await;
+    let stranger =
+        Prometheus::scraping(suite, &[("balena", &url)], walled.credentials("scraper", "wrong")).await;
     let down = async || stranger.query("up").await.first().map(|(_, value)| *value);
     assert_eq!(eventually("a scrape", LIMIT, down).await, 0.0);
     assert!(stranger.query("balena_devices_online").await.is_empty());

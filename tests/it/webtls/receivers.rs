@@ -3,40 +3,19 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{Files, HASH, PASSWORD, api, client, start};
+use super::{PASSWORD, Walled, api, client, start};
 use crate::program::LIMIT;
 use crate::servers::{Prometheus, Pushgateway, Suite, eventually};
-use crate::tls::Authority;
 
-/// What both sides of one test have.
-struct Both {
-    files: Files,
-    authority: Authority,
-    clients: Authority,
-    flag: String,
-}
-
-impl Both {
-    fn new() -> Self {
-        let (files, authority, clients) = (Files::new(), Authority::new(), Authority::new());
-        files.pair("tls", &authority.issue("127.0.0.1"));
-        files.write("clients.crt", &clients.pem);
-        let web = format!(
-            "tls_server_config: {{cert_file: tls.crt, key_file: tls.key, client_ca_file: clients.crt, \
-             client_auth_type: RequireAndVerifyClientCert}}\nbasic_auth_users: {{ops: {HASH}}}\n"
-        );
-        let flag = format!("--web.config.file={}", files.write("web.yml", &web));
-        Both { files, authority, clients, flag }
+impl Walled {
+    fn flag(&self) -> String {
+        format!("--web.config.file={}", self.web().display())
     }
 
     /// A file of one sink.
     fn config(&self, kind: &str, url: &str) -> String {
-        let (cert, key) = self.files.pair("ours", &self.clients.issue("fleetpush"));
-        let sink = json!({
-            "url": url,
-            "tls_config": {"ca_file": self.files.write("ca.crt", &self.authority.pem), "cert_file": cert, "key_file": key},
-            "basic_auth": {"username": "ops", "password": PASSWORD},
-        });
+        let mut sink = self.credentials("fleetpush", PASSWORD);
+        sink["url"] = url.into();
         self.files.write("fleetpush.yml", &json!({kind: [sink]}).to_string())
     }
 
@@ -59,16 +38,16 @@ async fn a_prometheus_with_tls_certificates_and_users_takes_remote_write(
     #[case] suite: Suite,
     #[case] spoken: &str,
 ) {
-    let both = Both::new();
+    let walled = Walled::new();
     let settings = "global: {scrape_interval: 1h}";
-    let prometheus = Prometheus::start_answering(suite, settings, &[&both.flag], 400).await;
+    let prometheus = Prometheus::start_answering(suite, settings, &[&walled.flag()], 400).await;
     let base = https(prometheus.url());
-    let (api, config) = (api().await, both.config("remote_write", &format!("{base}/api/v1/write")));
-    let program = start(&both.files, &["--config.file", &config], &api);
+    let (api, config) = (api().await, walled.config("remote_write", &format!("{base}/api/v1/write")));
+    let program = start(&walled.files, &["--config.file", &config], &api);
     program.logged(&format!("protocol=\"{spoken}\"")).await;
     let url = format!("{base}/api/v1/query?query=balena_devices_online");
     let found = eventually("the fleet", LIMIT, async || {
-        let answer = both.ask(&url).await;
+        let answer = walled.ask(&url).await;
         answer["data"]["result"][0]["value"][1].as_str().map(str::to_owned)
     })
     .await;
@@ -81,14 +60,14 @@ async fn a_prometheus_with_tls_certificates_and_users_takes_remote_write(
 #[case::new(Suite::New)]
 #[tokio::test]
 async fn a_pushgateway_with_tls_certificates_and_users_takes_pushes(#[case] suite: Suite) {
-    let both = Both::new();
-    let gateway = Pushgateway::start_answering(suite, &[&both.flag], 400).await;
+    let walled = Walled::new();
+    let gateway = Pushgateway::start_answering(suite, &[&walled.flag()], 400).await;
     let base = https(gateway.url());
-    let (api, config) = (api().await, both.config("pushgateways", &base));
-    let program = start(&both.files, &["--config.file", &config], &api);
+    let (api, config) = (api().await, walled.config("pushgateways", &base));
+    let program = start(&walled.files, &["--config.file", &config], &api);
     program.logged("first delivery").await;
     eventually("both groups", LIMIT, async || {
-        let answer = both.ask(&format!("{base}/api/v1/metrics")).await;
+        let answer = walled.ask(&format!("{base}/api/v1/metrics")).await;
         let groups = answer["data"].as_array()?;
         (groups.len() == 2 && groups.iter().all(|group| group["last_push_successful"] == true)).then_some(())
     })

@@ -7,10 +7,10 @@ use fleetpush::demo::receiver::{self, Version};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::front::{Answer, Front, Proxy, Seen, basic};
+use super::front::{Answer, Front, Seen, basic};
 use super::{Files, api, start};
 use crate::program::{LIMIT, Program};
-use crate::tls::Authority;
+use crate::tls::{Authority, Server};
 
 /// Stands in every credential.
 const SECRET: &str = "hunter2";
@@ -223,7 +223,7 @@ async fn a_tenant_is_named() {
 #[tokio::test]
 async fn a_proxy_carries_tls_and_sees_no_token(#[case] password: Option<&str>) {
     let rig = Rig::new(wants("authorization", "Bearer hunter2-right".to_owned())).await;
-    let proxy = Proxy::start(rig.front.address(), password.map(|password| basic("me", password))).await;
+    let proxy = Server::tunnel_to(rig.front.address(), password.map(|password| basic("me", password))).await;
     let userinfo = password.map(|password| format!("me:{password}@")).unwrap_or_default();
     let url = format!("http://{userinfo}{}", proxy.address);
     let more = json!({
@@ -245,7 +245,7 @@ async fn a_proxy_carries_tls_and_sees_no_token(#[case] password: Option<&str>) {
 #[tokio::test]
 async fn a_proxy_that_refuses_is_named(#[case] userinfo: &str) {
     let rig = Rig::new(|_| None).await;
-    let proxy = Proxy::start(rig.front.address(), Some(basic("me", "hunter2-proxy"))).await;
+    let proxy = Server::tunnel_to(rig.front.address(), Some(basic("me", "hunter2-proxy"))).await;
     let url = format!("http://{userinfo}{}", proxy.address);
     refused(
         &rig,
@@ -259,7 +259,7 @@ async fn a_proxy_that_refuses_is_named(#[case] userinfo: &str) {
 #[tokio::test]
 async fn a_proxy_that_is_not_there_is_named() {
     let rig = Rig::new(|_| None).await;
-    let gone = Proxy::start(rig.front.address(), None).await.address;
+    let gone = Server::tunnel_to(rig.front.address(), None).await.address;
     let url = format!("http://me:hunter2-proxy@{gone}");
     refused(&rig, &json!({"tls_config": rig.tls, "proxy_url": url}), "proxy").await;
 }

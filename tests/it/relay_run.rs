@@ -1,0 +1,361 @@
+//! The real binary relays: a site of ours is scraped, and receivers of ours get what it says. What a target that
+//! is slow, gone or moved does to itself and to others, across reloads, restarts and kills.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use fleetpush::demo::receiver::{Delivered, Options, Sample, Series, Server};
+use rstest::rstest;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::program::{LIMIT, Program, get};
+use crate::relay_scrape::site::{Answer, Site};
+use crate::servers::eventually;
+
+/// A site, a receiver of both kinds and a folder for file and queue.
+struct World {
+    site: Site,
+    receiver: Server,
+    folder: TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        World {
+            site: Site::start(),
+            receiver: Server::start(Options::default()).await.unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Writes the file: these jobs each second, remote write and a gateway.
+    fn config(&self, jobs: &Value) -> String {
+        let base = self.receiver.base_url();
+        let config = json!({
+            "interval": "1s",
+            "remote_write": [{
+                "url": self.receiver.write_url(),
+                "queue_config": {"min_backoff": "50ms", "max_backoff": "200ms"},
+            }],
+            "pushgateways": [{"name": "gate", "url": base}],
+            "queue": {"dir": self.folder.path().join("queue")},
+            "web": {"listen_address": "127.0.0.1:0"},
+            "scrape_configs": jobs,
+        });
+        self.write("config.yml", &config.to_string())
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        // A reader sees the old file or the new one.
+        let new = path.with_extension("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, &path).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Targets by the paths of their pages, which stand in the label `page`.
+    fn job(&self, name: &str, pages: &[&str]) -> Value {
+        let group = |page: &&str| json!({"targets": [self.site.address()], "labels": {"page": page}});
+        json!({
+            "job_name": name,
+            "relabel_configs": [
+                {"source_labels": ["page"], "target_label": "__metrics_path__", "replacement": "/$1"},
+                {"source_labels": ["page"], "target_label": "instance"},
+            ],
+            "static_configs": pages.iter().map(group).collect::<Vec<_>>(),
+        })
+    }
+
+    fn start(&self, config: &str) -> Program {
+        Program::start(&["--config.file", config], &[])
+    }
+
+    /// The samples of a series of a target.
+    fn samples(&self, name: &str, instance: &str) -> Vec<Sample> {
+        let is_it = |labels: &BTreeMap<String, String>| {
+            let has = |label: &str, value: &str| labels.get(label).is_some_and(|known| known == value);
+            has("__name__", name) && has("instance", instance)
+        };
+        let all = self.receiver.samples();
+        all.into_iter().filter(|(labels, _)| is_it(labels)).flat_map(|(_, samples)| samples).collect()
+    }
+
+    async fn arrives(&self, name: &str, instance: &str, wanted: impl Fn(&[Sample]) -> bool) {
+        eventually(&format!("{name} of {instance}"), LIMIT, async || {
+            wanted(&self.samples(name, instance)).then_some(())
+        })
+        .await;
+    }
+
+    /// Deliveries with series of these targets.
+    fn deliveries(&self, name: &str) -> Vec<Arc<Delivered>> {
+        let all = self.receiver.deliveries().into_iter();
+        all.filter(|one| one.series.iter().any(|series| series.name() == name)).collect()
+    }
+
+    fn has_group(&self, instance: &str) -> bool {
+        self.receiver.groups().keys().any(|key| key.get("instance").is_some_and(|known| known == instance))
+    }
+}
+
+fn in_order(samples: &[Sample]) -> bool {
+    samples.is_sorted_by(|one, other| one.timestamp < other.timestamp)
+}
+
+fn ended(samples: &[Sample]) -> bool {
+    samples.last().is_some_and(Sample::is_stale_marker)
+}
+
+fn alive(samples: &[Sample]) -> bool {
+    samples.last().is_some_and(|last| !last.is_stale_marker())
+}
+
+#[tokio::test]
+async fn targets_of_a_tick_share_a_request_and_a_slow_one_holds_up_nobody() {
+    let world = World::new().await;
+    let pages: Vec<String> = (0..20).map(|number| format!("p{number}")).collect();
+    for page in &pages {
+        world.site.set(&format!("/{page}"), Answer::text("quick 1\n"));
+    }
+    world.site.set("/slow", Answer::silent());
+    let mut names: Vec<&str> = pages.iter().map(String::as_str).collect();
+    names.push("slow");
+    let program = world.start(&world.config(&json!([world.job("site", &names)])));
+    world.arrives("quick", "p0", |samples| samples.len() >= 5).await;
+    world.arrives("up", "slow", |samples| samples.len() >= 2).await;
+    // With a silent target for the whole interval each tick the others are there at nearly every one.
+    let quick = world.samples("quick", "p0");
+    assert!(in_order(&quick) && in_order(&world.samples("up", "slow")), "{quick:?}");
+    let slow = world.samples("up", "slow");
+    assert!(slow.iter().all(|sample| sample.value() == 0.0), "{slow:?}");
+    assert!(quick.len() > slow.len(), "{} of the others, {} of the slow one", quick.len(), slow.len());
+    for delivered in world.deliveries("quick") {
+        let count = delivered.series.iter().filter(|series| series.name() == "quick").count();
+        assert_eq!(count, 20, "each tick is one request");
+    }
+    for delivered in world.receiver.deliveries() {
+        let ours = |series: &&Series| series.name().starts_with("fleetpush_");
+        let (ours, all) = (delivered.series.iter().filter(ours).count(), &delivered.series);
+        let relayed = all.iter().filter(|series| ["quick", "up"].contains(&series.name())).count();
+        assert!(ours == 0 || relayed == 0, "our own series share a request with relayed ones");
+    }
+    let page = get(&format!("{}/metrics", program.page().await)).await;
+    assert!(page.contains("fleetpush_scrapes_total{") && !page.contains("quick"), "{page}");
+    assert_eq!(get(&format!("{}/-/ready", program.page().await)).await.trim(), "fleetpush is ready");
+}
+
+#[tokio::test]
+async fn what_goes_away_gets_its_stale_marker_and_its_group_is_deleted() {
+    let world = World::new().await;
+    for page in ["a", "b"] {
+        world.site.set(&format!("/{page}"), Answer::text("here 1\nmore 2\n"));
+    }
+    let file = |pages: &[&str]| {
+        let group = |page: &&str| json!({"targets": [world.site.address()], "labels": {"page": page}});
+        let groups: Vec<_> = pages.iter().map(group).collect();
+        world.write("targets.json", &json!(groups).to_string())
+    };
+    let path = file(&["a", "b"]);
+    let mut job = world.job("site", &[]);
+    job["file_sd_configs"] = json!([{"files": [path]}]);
+    let program = world.start(&world.config(&json!([job])));
+    for page in ["a", "b"] {
+        world.arrives("here", page, |samples| samples.len() >= 2).await;
+    }
+    eventually("both groups", LIMIT, async || (world.has_group("a") && world.has_group("b")).then_some(()))
+        .await;
+    // A series goes.
+    world.site.set("/a", Answer::text("here 1\n"));
+    world.arrives("more", "a", ended).await;
+    // The page goes: what it said ends, `up` goes on.
+    world.site.set("/a", Answer::text("gone").with_status(404));
+    world.arrives("here", "a", ended).await;
+    world.arrives("up", "a", |samples| samples.last().is_some_and(|last| last.value() == 0.0)).await;
+    // The target goes.
+    file(&["b"]);
+    world.arrives("up", "a", ended).await;
+    eventually("its group is gone", LIMIT, async || (!world.has_group("a")).then_some(())).await;
+    assert!(alive(&world.samples("here", "b")) && alive(&world.samples("up", "b")));
+    assert!(world.has_group("b"));
+    for name in ["here", "more", "up"] {
+        let markers = world.samples(name, "a").iter().filter(|sample| sample.is_stale_marker()).count();
+        assert_eq!(markers, 1, "{name} ends once");
+        assert!(in_order(&world.samples(name, "a")));
+    }
+    drop(program);
+}
+
+#[rstest]
+#[case::to_nothing(json!([]))]
+#[case::to_another_interval(Value::Null)]
+#[tokio::test]
+async fn a_reload_ends_what_is_asked_for_no_longer(#[case] new: Value) {
+    let world = World::new().await;
+    for page in ["a", "b"] {
+        world.site.set(&format!("/{page}"), Answer::text("here 1\n"));
+    }
+    let keeps = world.job("keeps", &["b"]);
+    let config = world.config(&json!([world.job("goes", &["a"]), keeps]));
+    let program = world.start(&config);
+    for page in ["a", "b"] {
+        world.arrives("here", page, |samples| samples.len() >= 2).await;
+    }
+    let moved = new.is_null();
+    let mut jobs = vec![keeps];
+    if moved {
+        let mut slower = world.job("goes", &["a"]);
+        slower["scrape_interval"] = json!("2s");
+        jobs.push(slower);
+    }
+    world.config(&json!(jobs));
+    program.signal("HUP");
+    if moved {
+        let before = world.samples("here", "a").len();
+        world.arrives("here", "a", |samples| samples.len() >= before + 3 && alive(samples)).await;
+        assert!(world.has_group("a"));
+    } else {
+        world.arrives("here", "a", ended).await;
+        world.arrives("up", "a", ended).await;
+        eventually("its group is gone", LIMIT, async || (!world.has_group("a")).then_some(())).await;
+    }
+    assert!(alive(&world.samples("here", "b")));
+    assert!(in_order(&world.samples("here", "a")) && in_order(&world.samples("here", "b")));
+    let log = program.stderr();
+    assert!(!log.contains("refused or dropped"), "{log}");
+}
+
+#[rstest]
+#[case::stopped("TERM")]
+#[case::killed("KILL")]
+#[tokio::test]
+async fn what_went_while_nobody_looked_ends_after_the_restart(#[case] signal: &str) {
+    let world = World::new().await;
+    for page in ["a", "b"] {
+        world.site.set(&format!("/{page}"), Answer::text("here 1\nmore 2\n"));
+    }
+    let config = world.config(&json!([world.job("site", &["a", "b"])]));
+    let mut program = world.start(&config);
+    for page in ["a", "b"] {
+        world.arrives("more", page, |samples| samples.len() >= 2).await;
+    }
+    program.signal(signal);
+    program.ended().await;
+    world.site.set("/a", Answer::text("here 1\n"));
+    let config = world.config(&json!([world.job("site", &["a"])]));
+    let program = world.start(&config);
+    world.arrives("more", "a", ended).await;
+    world.arrives("here", "b", ended).await;
+    world.arrives("up", "b", ended).await;
+    let before = world.samples("here", "a").len();
+    world.arrives("here", "a", |samples| samples.len() >= before + 2 && alive(samples)).await;
+    let here = world.samples("here", "a");
+    assert!(in_order(&here) && !here.iter().any(Sample::is_stale_marker), "it never went: {here:?}");
+    let log = program.stderr();
+    assert!(!log.contains("refused or dropped"), "{log}");
+}
+
+#[tokio::test]
+async fn a_backlog_of_relayed_samples_arrives_whole_and_in_order() {
+    let world = World::new().await;
+    world.site.set("/a", Answer::text("here 1\n"));
+    let config = world.config(&json!([world.job("site", &["a"])]));
+    world.receiver.set_outage(true);
+    let committed = |program: &Program| program.stderr().matches("message=committed source=relay/").count();
+    let debug = [("FLEETPUSH_LOG_LEVEL", "debug")];
+    let mut program = Program::start(&["--config.file", &config], &debug);
+    eventually("a backlog", LIMIT, async || (committed(&program) >= 3).then_some(())).await;
+    program.kill();
+    let first = committed(&program);
+    let program = Program::start(&["--config.file", &config], &debug);
+    eventually("more of it", LIMIT, async || (committed(&program) >= 2).then_some(())).await;
+    world.receiver.set_outage(false);
+    world.arrives("here", "a", |samples| samples.len() >= first + 2).await;
+    assert!(in_order(&world.samples("here", "a")));
+    assert!(world.samples("here", "a").len() >= first + committed(&program) - 1);
+}
+
+fn once(world: &World, arguments: &[&str], input: Option<&str>) -> (i32, String, String) {
+    let config = world.config(&json!([]));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleetpush"));
+    command.env_clear().args(["once", "--config.file", &config]).args(arguments);
+    command.env("FLEETPUSH_INSTANCE", "site-7");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.unwrap_or_default().as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_delivers_a_page_of_a_script_and_ends_what_the_next_one_lacks() {
+    let world = World::new().await;
+    let page = world
+        .write("backup.prom", "# TYPE size gauge\nsize{disk=\"a\"} 7\nsize{disk=\"b\",job=\"mine\"} 8\n");
+    let (code, said, log) = once(&world, &["--from", &page], None);
+    assert_eq!((code, said.trim()), (0, "2 series of the page"), "{log}");
+    let all = world.receiver.samples();
+    let of = |disk: &str| {
+        let found = all.iter().find(|(labels, _)| labels.get("disk").is_some_and(|known| known == disk));
+        let (labels, samples) = found.unwrap();
+        (labels["job"].clone(), labels["instance"].clone(), samples.len())
+    };
+    assert_eq!(of("a"), ("backup".into(), "site-7".into(), 1));
+    assert_eq!(of("b"), ("mine".into(), "site-7".into(), 1));
+    assert!(
+        world.receiver.groups().keys().any(|key| key["job"] == "backup"),
+        "{:?}",
+        world.receiver.groups()
+    );
+    assert!(!all.keys().any(|labels| labels["__name__"] == "up"), "nothing was scraped");
+    world.write("backup.prom", "size{disk=\"b\",job=\"mine\"} 9\n");
+    assert_eq!(once(&world, &["--from", &page], None).0, 0);
+    let all = world.receiver.samples();
+    let samples = |disk: &str| {
+        let found = all.iter().find(|(labels, _)| labels.get("disk").is_some_and(|known| known == disk));
+        found.unwrap().1.clone()
+    };
+    assert!(ended(&samples("a")) && alive(&samples("b")), "{all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_takes_a_page_from_its_standard_input_in_either_format() {
+    let world = World::new().await;
+    let open = "# TYPE runs counter\nruns_total 3\n# EOF\n";
+    let (code, _, log) = once(&world, &["--from", "-", "--job", "night", "--instance", "box"], Some(open));
+    assert_eq!(code, 0, "{log}");
+    assert_eq!(once(&world, &["--from", "-"], Some("plain 1\n")).0, 0);
+    let named = |name: &str| {
+        let all = world.receiver.samples();
+        let labels = all.keys().find(|labels| labels["__name__"] == name).unwrap().clone();
+        (labels["job"].clone(), labels["instance"].clone())
+    };
+    assert_eq!(named("runs_total"), ("night".into(), "box".into()));
+    assert_eq!(named("plain"), ("stdin".into(), "site-7".into()));
+}
+
+#[rstest]
+#[case::no_page("x{a=\"1\"\n", "-", 3, "standard input: the page cannot be read: line 1, column 8")]
+#[case::a_series_twice("x 1\nx 2\n", "-", 3, "standard input: the series x{")]
+#[case::no_file("", "/nowhere/page.prom", 2, "/nowhere/page.prom cannot be read: No such file")]
+#[case::a_folder("", "/", 2, "/ cannot be read: Is a directory")]
+#[tokio::test(flavor = "multi_thread")]
+async fn once_says_what_is_wrong_with_a_page_and_delivers_nothing_of_it(
+    #[case] input: &str,
+    #[case] from: &str,
+    #[case] code: i32,
+    #[case] says: &str,
+) {
+    let world = World::new().await;
+    let (exit, said, log) = once(&world, &["--from", from], Some(input));
+    assert_eq!(exit, code, "{said}{log}");
+    assert!(log.contains(says), "{says:?} is missing in\n{log}");
+    assert!(!world.receiver.samples().keys().any(|labels| labels["__name__"] == "x"));
+}
