@@ -43,7 +43,11 @@ impl Queue {
 }
 
 /// The records of these numbers; one that was delivered meanwhile counts as nothing.
-pub(super) fn records(store: &Store, numbers: &[u64], is_whole: fn(&Record) -> bool) -> Result<Verified, StoreError> {
+pub(super) fn records(
+    store: &Store,
+    numbers: &[u64],
+    is_whole: fn(&Record) -> bool,
+) -> Result<Verified, StoreError> {
     let mut found = Verified::default();
     for number in numbers.iter().filter(|number| store.index().head(**number).is_some()) {
         match store.record(*number)?.filter(is_whole) {
@@ -58,7 +62,11 @@ pub(super) fn records(store: &Store, numbers: &[u64], is_whole: fn(&Record) -> b
 }
 
 /// As [`records`], of refused ones.
-pub(super) fn shelved(store: &Store, numbers: &[u64], is_whole: fn(&Record) -> bool) -> Result<Verified, StoreError> {
+pub(super) fn shelved(
+    store: &Store,
+    numbers: &[u64],
+    is_whole: fn(&Record) -> bool,
+) -> Result<Verified, StoreError> {
     let mut found = Verified::default();
     let there: std::collections::BTreeSet<u64> = store.shelved().collect();
     for number in numbers.iter().filter(|number| there.contains(number)) {
