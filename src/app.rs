@@ -47,7 +47,7 @@ pub use desk::{Answer, Ask, Report};
 pub use given::Given;
 pub use health::{HealthError, healthcheck};
 pub use once::{OnceOutcome, once};
-pub use probe::{CheckReport, Finding, Part, check, delete_groups, fleets};
+pub use probe::{CheckReport, Finding, Part, Size, check, delete_groups, fleets};
 use relayed::Running;
 pub use room::Room;
 use shared::Shared;

@@ -54,7 +54,7 @@ impl Exit {
             Exit::Usage => {
                 "usage or configuration; in every other command also a missing token; `once` without a sink; a port in use"
             }
-            Exit::Collect => "collecting failed",
+            Exit::Collect => "collecting failed, or in `check` a target of `scrape_configs`",
             Exit::Sink => {
                 "a sink failed, the deadline passed, or it was interrupted (`run` by a second signal); with a queue on \
                  the disk nothing is lost"

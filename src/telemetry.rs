@@ -120,6 +120,8 @@ struct Inner {
     clock_distrusted: AtomicBool,
     relay_leaves_out: AtomicBool,
     queue_broken: AtomicBool,
+    /// Of targets no line is written: whoever asks says it.
+    is_silent: bool,
 }
 
 impl Default for Telemetry {
@@ -131,6 +133,15 @@ impl Default for Telemetry {
 impl Telemetry {
     /// With every counter at its start.
     pub fn new() -> Self {
+        Telemetry::made(false)
+    }
+
+    /// For a command that says itself how each target is: no line of the log does.
+    pub fn of_question() -> Self {
+        Telemetry::made(true)
+    }
+
+    fn made(is_silent: bool) -> Self {
         let metrics = Metrics::new();
         metrics.build_info.set(vec![env!("CARGO_PKG_VERSION").into(), std::env::consts::ARCH.into()], 1.0);
         metrics.reload_successful.set(vec![], 1.0);
@@ -143,6 +154,7 @@ impl Telemetry {
             clock_distrusted: AtomicBool::new(false),
             relay_leaves_out: AtomicBool::new(false),
             queue_broken: AtomicBool::new(false),
+            is_silent,
         }))
     }
 

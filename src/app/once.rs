@@ -8,13 +8,14 @@ use tokio::time::Instant;
 
 use super::given::Given;
 use super::line::{Line, Share};
+use super::probe::Size;
 use super::shared::Shared;
 use super::store::WithoutFolder;
 use super::{AppError, Control, Parts};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::relay::Jobs;
-use crate::sample::Source;
+use crate::sample::{Batch, Source};
 use crate::telemetry::Telemetry;
 
 /// What `once` has done.
@@ -22,10 +23,8 @@ use crate::telemetry::Telemetry;
 pub struct OnceOutcome {
     /// Whether every account was counted.
     pub collected: bool,
-    /// How many fleets.
-    pub fleets: usize,
-    /// How many series they make in a cycle, without the program's own.
-    pub series: usize,
+    /// What was counted and what targets said, without the program's own series.
+    pub size: Size,
     /// What was not counted and what a sink did not take, a sentence each.
     pub failures: Vec<String>,
 }
@@ -50,16 +49,23 @@ pub async fn once(
     outcome
 }
 
-/// Asks every target once. One that has not answered before the deadline has said nothing.
-async fn scrape(jobs: &Jobs, shared: &Shared, deadline: Instant) {
-    for mut group in jobs.groups().await {
+/// Asks every target once. One that has not answered before the deadline has said nothing. One that fails says so by
+/// its `up`, which is delivered as any series.
+async fn scrape(jobs: &Jobs, shared: &Shared, deadline: Instant) -> Size {
+    let (mut targets, mut series) = (0, 0);
+    let mut groups = jobs.groups().await;
+    while let Some(mut group) = groups.pop() {
         let (at, mut came) = (shared.clock.now(), Vec::new());
         let asked = group.scrape(at, async |batch| came.push(batch));
         // Each target has a time-out of its own; this bounds them all.
-        tokio::time::timeout_at(deadline, asked).await.map(drop).unwrap_or_default();
+        let round = tokio::time::timeout_at(deadline, asked).await.unwrap_or_default();
+        groups.extend(round.groups);
         let line = Line::relay(group.every());
+        targets += came.len();
+        series += came.iter().map(Batch::series_count).sum::<usize>();
         shared.relayed(&line, Share::Most, came, &group.sources(), at).await;
     }
+    Size { targets: Some(targets), series, ..Size::default() }
 }
 
 async fn cycle(
@@ -77,7 +83,10 @@ async fn cycle(
             // A page that is given is all that is taken.
             parts.sources.clear();
             match given.read(shared.clock.now()) {
-                Ok(batch) => shared.take(batch).await,
+                Ok(batch) => {
+                    outcome.size.series = batch.series_count();
+                    shared.take(batch).await;
+                }
                 Err(error) => {
                     outcome.collected = false;
                     outcome.failures.push(error);
@@ -86,7 +95,11 @@ async fn cycle(
         }
         None => {
             tokio::select! {
-                () = scrape(&parts.jobs, shared, deadline) => {}
+                size = scrape(&parts.jobs, shared, deadline) => {
+                    if !config.jobs.is_empty() {
+                        outcome.size = size;
+                    }
+                }
                 () = control.stop.cancelled() => {
                     outcome.failures.push("interrupted before anything was delivered".into());
                     return Ok(outcome);
@@ -118,12 +131,12 @@ async fn cycle(
             outcome.collected = false;
             outcome.failures.push(format!("account {}: {}", source.name, error.explained()));
         }
-        outcome.fleets += report.fleets.unwrap_or(0);
+        *outcome.size.fleets.get_or_insert_default() += report.fleets.unwrap_or(0);
         shared.collected(batch, &report).await;
     }
     let latest = shared.latest.borrow().clone();
-    let counted = latest.values().filter(|batch| *batch.source() != Source::Own);
-    outcome.series = counted.map(|batch| batch.series_count()).sum();
+    let counted = latest.values().filter(|batch| matches!(batch.source(), Source::Account(_)));
+    outcome.size.series += counted.map(|batch| batch.series_count()).sum::<usize>();
     let mut sinks = JoinSet::new();
     for gateway in parts.gateways {
         let (latest, stop, name) = (latest.clone(), control.stop.clone(), gateway.name().clone());

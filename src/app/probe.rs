@@ -1,6 +1,8 @@
 //! Questions that store nothing: does everything answer, which fleets are there; and the deletion of our
 //! groups. For the commands, not for the running service.
 
+mod targets;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -54,13 +56,59 @@ impl Finding {
     }
 }
 
+/// What a cycle is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Fleets; none without an account.
+    pub fleets: Option<usize>,
+    /// Targets; none without `scrape_configs`.
+    pub targets: Option<usize>,
+    /// How many of them do not answer as they should, so that the series of their pages are not counted.
+    pub silent: usize,
+    /// Series of all of these.
+    pub series: usize,
+}
+
+impl Size {
+    fn with(self, more: Size) -> Size {
+        let sum = |one: Option<usize>, other: Option<usize>| match (one, other) {
+            (None, None) => None,
+            (one, other) => Some(one.unwrap_or(0) + other.unwrap_or(0)),
+        };
+        Size {
+            fleets: sum(self.fleets, more.fleets),
+            targets: sum(self.targets, more.targets),
+            silent: self.silent + more.silent,
+            series: self.series + more.series,
+        }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let targets = |number| if number == 1 { "1 target".to_owned() } else { format!("{number} targets") };
+        match (self.fleets, self.targets) {
+            (Some(fleets), None) => write!(f, "{fleets} fleets, {} series a cycle", self.series)?,
+            (Some(fleets), Some(number)) => {
+                write!(f, "{fleets} fleets, {}, {} series a cycle", targets(number), self.series)?;
+            }
+            (None, number) => write!(f, "{} series of {}", self.series, targets(number.unwrap_or(0)))?,
+        }
+        match self.silent {
+            0 => Ok(()),
+            1 => f.write_str(", without those of the page that could not be read"),
+            many => write!(f, ", without those of the {many} pages that could not be read"),
+        }
+    }
+}
+
 /// What `check` has found.
 #[derive(Clone, Debug, Default)]
 pub struct CheckReport {
     /// In the order of trying.
     pub findings: Vec<Finding>,
-    /// Fleets and series of a cycle, where every account could be counted.
-    pub size: Option<(usize, usize)>,
+    /// What a cycle is of, where every account could be counted.
+    pub size: Option<Size>,
     /// For how long the queue has room at that size, where there is one.
     pub room: Option<Room>,
 }
@@ -68,9 +116,9 @@ pub struct CheckReport {
 /// Tries the token, the API, the queue's place and every sink. Stores nothing anywhere. `doing` hears what is
 /// tried now.
 pub async fn check(config: &Config, doing: &watch::Sender<String>) -> CheckReport {
-    let shared = Arc::new(Shared::new(config, Clock::SYSTEM, Telemetry::new()));
+    let shared = Arc::new(Shared::new(config, Clock::SYSTEM, Telemetry::of_question()));
     shared.leave_store_alone(config);
-    let mut report = CheckReport { size: Some((0, 0)), ..CheckReport::default() };
+    let mut report = CheckReport { size: Some(Size::default()), ..CheckReport::default() };
     report.findings.extend(no_sink(config));
     let parts = match Parts::build(config, &shared) {
         Ok(parts) => parts,
@@ -83,10 +131,11 @@ pub async fn check(config: &Config, doing: &watch::Sender<String>) -> CheckRepor
     for source in parts.sources {
         batches.extend(account(source, doing, &mut report).await);
     }
+    let said = targets::ask((config, &parts.jobs), &shared, doing, &mut report).await;
     if !config.endpoints.is_empty() {
         report.findings.push(Finding::of(Part::Queue, "queue", super::room::place(config).await));
         if report.size.is_some() {
-            report.room = Room::of(config, &batches, &shared.telemetry, shared.clock.now());
+            report.room = Room::of(config, &batches, &said, &shared.telemetry, shared.clock.now());
         }
     }
     for gateway in parts.gateways {
@@ -149,7 +198,9 @@ async fn account(
     let mut counted = None;
     let outcome = match (cycle.error, cycle.fleets) {
         (None, Some(fleets)) => {
-            report.size = size.map(|(f, s)| (f + fleets, s + batch.series_count()));
+            report.size = size.map(|before| {
+                before.with(Size { fleets: Some(fleets), series: batch.series_count(), ..Size::default() })
+            });
             counted = Some(batch);
             // Dates of HTTP are whole seconds, so a smaller difference means nothing.
             let skew = cycle.skew_seconds.map(f64::abs).filter(|seconds| *seconds >= 2.0);

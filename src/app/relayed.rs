@@ -70,6 +70,7 @@ impl Running {
                     }
                     self.take(&line, &mut tick, &group).await;
                     let round = group.begin(now.at).await;
+                    round.gone.iter().for_each(|source| shared.telemetry.target_ended(source));
                     round.missed.iter().for_each(|source| shared.telemetry.target_missed(source));
                     Running { tells_own: false, ..self.clone() }.start(round.groups);
                     tick = Tick::begun(now.at, tick.is_first.then_some(every));
@@ -168,7 +169,9 @@ impl Shared {
     pub(super) async fn configure_relay(&self, jobs: &Jobs) {
         let now = self.clock.now();
         let by_interval = jobs.by_interval().await;
+        let intervals: BTreeSet<Duration> = by_interval.keys().copied().collect();
         let stay: BTreeSet<Source> = by_interval.values().flatten().cloned().collect();
+        self.telemetry.targets_are(&stay, &intervals);
         let lines = by_interval.into_iter().map(|(every, sources)| (Line::relay(every), sources)).collect();
         let closing = lock(&self.door).closing(&lines, now);
         for (line, ends, is_over) in closing {

@@ -8,6 +8,7 @@ use tokio::net::UnixStream;
 
 use super::control::SOCKET;
 use super::door::{Door, Entry};
+use super::line::{Line, Share};
 use crate::config::{Config, QueueDir};
 use crate::encode::record::Identity;
 use crate::queue::{self, OpenError};
@@ -21,7 +22,7 @@ use crate::telemetry::words;
 pub struct Room {
     /// What a cycle takes, in bytes of the store.
     pub cycle: u64,
-    /// How often there is one.
+    /// How often there is one: the shortest interval.
     pub every: Duration,
     /// The bound on its size: `queue.max_size`, or what memory allows.
     pub max_size: u64,
@@ -34,8 +35,15 @@ pub struct Room {
 }
 
 impl Room {
-    /// What these batches, one of each account, and the program's own take in the queue.
-    pub(super) fn of(config: &Config, batches: &[Batch], telemetry: &Telemetry, now: Millis) -> Option<Self> {
+    /// What these batches, one of each account, those of targets at each interval, and the program's own take in the
+    /// queue.
+    pub(super) fn of(
+        config: &Config,
+        batches: &[Batch],
+        targets: &[(Duration, Vec<Batch>)],
+        telemetry: &Telemetry,
+        now: Millis,
+    ) -> Option<Self> {
         let endpoints = config.endpoints.iter().map(worker::sink_name);
         for sink in endpoints.chain(config.gateways.iter().map(pushgateway::sink_name)) {
             telemetry.sink_registered(&sink);
@@ -44,13 +52,35 @@ impl Room {
         let identity = Identity { job: config.job.clone(), instance: config.instance.clone() };
         let samples = config.queue.max_samples_per_send;
         let mut door = Door::default();
-        let cycle =
-            batches.iter().chain(&own).map(|batch| match door.enter(batch, now, &identity, samples) {
-                Entry::Queued(entry, _) => queue::cost(&entry.records),
-                Entry::ClockSkewed(_) | Entry::Distrusted => 0,
-            });
-        let cycle = Some(cycle.sum::<u64>()).filter(|bytes| *bytes > 0)?;
-        let every = config.accounts.iter().map(|account| account.interval).min()?;
+        let cost = |entry| match entry {
+            Entry::Queued(entry, _) => queue::cost(&entry.records),
+            Entry::ClockSkewed(_) | Entry::Distrusted => 0,
+        };
+        let said = targets.iter().filter(|(_, batches)| !batches.is_empty());
+        let asked = config.accounts.iter().map(|account| account.interval);
+        // Who tells the program's own: the accounts, or where there is none the targets.
+        let own_every = asked.clone().min().or(said.clone().map(|(every, _)| *every).min())?;
+        let every = asked.chain(said.clone().map(|(every, _)| *every)).min()?;
+        let of_source = |source: &Source| match source {
+            Source::Account(name) => config.accounts.iter().find(|account| account.name == *name),
+            Source::Own | Source::Target { .. } => None,
+        };
+        let mut costs: Vec<(u64, Duration)> = Vec::new();
+        for batch in batches.iter().chain(&own) {
+            let every = of_source(batch.source()).map_or(own_every, |account| account.interval);
+            costs.push((cost(door.enter(batch, now, &identity, samples)), every));
+        }
+        for (every, batches) in said {
+            let line = Line::relay(*every);
+            costs.push((
+                cost(door.enter_tick((&line, Share::Most), batches, now, &identity, samples)),
+                *every,
+            ));
+        }
+        let shares =
+            costs.iter().map(|(bytes, each)| *bytes as f64 * every.as_secs_f64() / each.as_secs_f64());
+        // As much as is taken in the shortest interval, on the whole.
+        let cycle = Some(shares.sum::<f64>().ceil() as u64).filter(|bytes| *bytes > 0)?;
         let max_size = super::store::bound(&config.queue);
         let on_disk = too_small(config);
         let cycles = queue::room(on_disk.unwrap_or(max_size)) as f64 / cycle as f64;

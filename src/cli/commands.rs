@@ -11,7 +11,7 @@ use super::args::OnceOptions;
 use super::progress::Progress;
 use super::say::{Look, answer, complain, fail};
 use super::{Exit, chain};
-use crate::app::{self, AppError, Control, Given, Part, Reread, Room};
+use crate::app::{self, AppError, Control, Given, Part, Reread, Room, Size};
 use crate::config::Config;
 use crate::telemetry::Telemetry;
 use crate::telemetry::words::{self, span};
@@ -88,8 +88,8 @@ pub(super) async fn once(config: Config, options: &OnceOptions, look: Look) -> E
                 (true, true) => Exit::Delivered,
             };
             match outcome.collected {
-                true if is_given => answer(format_args!("{} series of the page", outcome.series), exit),
-                true => answer(size(outcome.fleets, outcome.series), exit),
+                true if is_given => answer(format_args!("{} series of the page", outcome.size.series), exit),
+                true => answer(outcome.size, exit),
                 false => exit,
             }
         }
@@ -129,7 +129,7 @@ pub(super) async fn check(config: &Config, look: Look) -> Exit {
         format!("{mark}  {}: {}", one_line(&finding.what), one_line(&finding.text))
     };
     let mut lines: Vec<String> = report.findings.iter().map(line).collect();
-    lines.extend(report.size.map(|(fleets, series)| size(fleets, series)));
+    lines.extend(report.size.filter(|size| *size != Size::default()).map(|size| size.to_string()));
     lines.extend(report.room.map(room));
     let failed = |part| report.findings.iter().any(|finding| !finding.good && finding.part == part);
     let exit = match () {
@@ -213,7 +213,7 @@ pub(super) async fn fleets(config: &Config, look: Look) -> Exit {
     if let Some(head) = lines.first_mut() {
         *head = look.strong(head);
     }
-    lines.push(size(fleets.len(), series));
+    lines.push(Size { fleets: Some(fleets.len()), series, ..Size::default() }.to_string());
     answer(lines.join("\n"), Exit::Delivered)
 }
 
@@ -245,10 +245,6 @@ pub(super) fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Stri
         "cannot listen on {address}: {error}; choose another address with FLEETPUSH_LISTEN_ADDRESS or \
          --web.listen-address, or serve no page with `off`"
     )
-}
-
-fn size(fleets: usize, series: usize) -> String {
-    format!("{fleets} fleets, {series} series a cycle")
 }
 
 /// Foreign text for a terminal: control characters would move its cursor, others turn or hide what follows.

@@ -2,6 +2,7 @@
 //! text is escaped. Pure.
 
 mod fleets;
+mod relay;
 mod text;
 
 use std::fmt::{self, Display, Write as _};
@@ -25,28 +26,44 @@ fn write(html: &mut String, view: &View, metrics: &str) -> fmt::Result {
     let query = Query { search: view.search.clone(), sort: view.sort, page: 1, json: true };
     // Without the slash at its front it also leads there behind a proxy that puts us under a path.
     let metrics = Escaped(metrics.trim_start_matches('/'));
+    let (skip, skip_word) = if view.only_relays() { ("relay", "targets") } else { ("fleets", "fleets") };
     let (json, icon) = (Escaped(&query.address()).to_string(), icon(view.state));
     write!(
         html,
-        "<!doctype html>\n<html lang=\"en\" data-version=\"{version}\"><head><meta charset=\"utf-8\">\
+        "<!doctype html>\n<html lang=\"en\" data-version=\"{version}{parts}\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title>\
          <link rel=\"icon\" href=\"{icon}\"><style>{style}</style></head>\n<body>\
-         <a class=\"skip\" href=\"#fleets\">Skip to the fleets</a>\n\
+         <a class=\"skip\" href=\"#{skip}\">Skip to the {skip_word}</a>\n\
          <header><h1>fleetpush</h1><p>version {version}</p><nav aria-label=\"Other forms\">\
          <a href=\"./{metrics}\">metrics</a> <a id=\"json\" href=\"{json}\">JSON</a></nav></header>\n<main>\n",
         title = Title(view),
+        parts = parts(view),
         style = look::STYLE,
     )?;
     write!(html, "<section id=\"now\" data-part data-refresh=\"{refresh}\" aria-label=\"State\">")?;
     now(html, view)?;
-    html.push_str("</section>\n<div class=\"two\"><section id=\"collecting\" data-part aria-labelledby=\"h-collecting\">");
-    collecting(html, view)?;
-    html.push_str("</section>\n<section id=\"delivery\" data-part aria-labelledby=\"h-delivery\">");
+    html.push_str("</section>\n");
+    if view.only_relays() {
+        html.push_str("<div>");
+    } else {
+        html.push_str(
+            "<div class=\"two\"><section id=\"collecting\" data-part aria-labelledby=\"h-collecting\">",
+        );
+        collecting(html, view)?;
+        html.push_str("</section>\n");
+    }
+    html.push_str("<section id=\"delivery\" data-part aria-labelledby=\"h-delivery\">");
     delivery(html, view)?;
-    html.push_str(
-        "</section></div>\n<section aria-labelledby=\"h-fleets\"><h2 id=\"h-fleets\">Fleets</h2>\n",
-    );
+    html.push_str("</section></div>\n");
+    if let Some(relay) = &view.relay {
+        html.push_str("<section id=\"relay\" data-part tabindex=\"-1\" aria-labelledby=\"h-relay\">");
+        relay::section(html, view, relay)?;
+        html.push_str("</section>\n");
+    }
+    // The script needs its parts, also where there is nobody to count.
+    let hidden = if view.only_relays() { " hidden" } else { "" };
+    write!(html, "<section{hidden} aria-labelledby=\"h-fleets\"><h2 id=\"h-fleets\">Fleets</h2>\n")?;
     fleets::form(html, view)?;
     html.push_str("<div id=\"fleets\" data-part tabindex=\"-1\">");
     fleets::found(html, view)?;
@@ -58,6 +75,15 @@ fn write(html: &mut String, view: &View, metrics: &str) -> fmt::Result {
          <script>{}</script>\n</body></html>\n",
         script::SCRIPT
     )
+}
+
+/// Which sections there are besides those of every page: a browser takes over only what is in both of two pages.
+fn parts(view: &View) -> &'static str {
+    match (view.only_relays(), view.relay.is_some()) {
+        (true, _) => " relay",
+        (false, true) => " fleets relay",
+        (false, false) => "",
+    }
 }
 
 fn now(html: &mut String, view: &View) -> fmt::Result {
@@ -86,6 +112,15 @@ fn now(html: &mut String, view: &View) -> fmt::Result {
             Grouped(totals.fleets as u64),
             if totals.dark > 0 { " class=\"ill\"" } else { "" },
             Grouped(totals.dark as u64),
+        )?;
+    }
+    if let Some(relay) = view.relay.as_ref().filter(|relay| !relay.targets.is_empty()) {
+        write!(
+            html,
+            "<div{}><dt>Targets up</dt><dd>{} <small>of {}</small></dd></div>",
+            if relay.down > 0 { " class=\"ill\"" } else { "" },
+            Grouped(relay.up as u64),
+            Grouped(relay.targets.len() as u64)
         )?;
     }
     if let (Some(at), Some(seconds)) = (&view.next_collect, view.next_collect_seconds) {

@@ -14,7 +14,7 @@ font:14px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-
 h1,h2,p,dl,dd,ul{margin:0;padding:0}
 a{color:var(--link);text-underline-offset:.15em}
 :focus-visible{outline:2px solid var(--link);outline-offset:2px;border-radius:2px}
-#fleets:focus-visible{outline-offset:4px}
+#fleets:focus-visible,#relay:focus-visible{outline-offset:4px}
 .skip{position:absolute;left:-99rem}
 .skip:focus{left:1rem;top:.5rem;background:var(--ground);padding:.25rem .5rem;z-index:1}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
@@ -37,6 +37,8 @@ align-items:baseline}
 .stats small{font-size:.93rem}
 .two{display:grid;grid-template-columns:1fr 2fr;gap:0 1.5rem;
 border-top:1px solid var(--edge);padding:.75rem 0}
+#relay,main>div{border-top:1px solid var(--edge);padding:.75rem 0}
+#relay>.note{margin-bottom:.5rem}
 h2{font-size:.93rem;font-weight:600;margin-bottom:.4rem}
 .things{list-style:none;columns:19rem;column-gap:1.5rem}
 .things li{border-left:3px solid var(--edge);padding:.05rem 0 .05rem .75rem;

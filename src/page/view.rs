@@ -2,6 +2,7 @@
 //! a [`View`] comes out, of which HTML and JSON are both made. Pure.
 
 mod fleets;
+mod relay;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use self::fleets::{FleetView, Totals};
+pub use self::relay::{JobView, NotScrapedView, RelayView, TargetState, TargetView};
 pub use self::sources::{Counts, SourceView};
 use super::Latest;
 use super::history::{History, Past};
@@ -38,6 +40,8 @@ pub struct View {
     pub next_collect_seconds: Option<u64>,
     /// Each source.
     pub sources: Vec<SourceView>,
+    /// The targets of `scrape_configs`.
+    pub relay: Option<RelayView>,
     /// Each sink.
     pub sinks: Vec<SinkView>,
     /// The queue before remote write.
@@ -119,6 +123,7 @@ impl View {
         let sources: Vec<SourceView> = (status.sources.iter())
             .map(|(name, source)| SourceView::new(name, source, status.next, (latest, history), now))
             .collect();
+        let relay = RelayView::new(status, now);
         let sinks: Vec<SinkView> = (status.sinks.iter())
             .map(|((kind, name), sink)| {
                 let report = sink.report(name, now);
@@ -135,7 +140,7 @@ impl View {
             pending_samples: queue.pending_samples,
             trouble: queue.trouble.clone(),
         });
-        let (state, headline) = overall(&sources, &sinks, queue.as_ref());
+        let (state, headline) = overall(&sources, relay.as_ref(), &sinks, queue.as_ref());
         let counts: BTreeMap<&str, Counts> =
             sources.iter().map(|source| (source.name.as_str(), source.counts)).collect();
 
@@ -164,6 +169,7 @@ impl View {
             next_collect: status.next.map(exact),
             next_collect_seconds: status.next.map(|next| left(next, now)),
             sources,
+            relay,
             sinks,
             queue,
             totals,
@@ -177,17 +183,31 @@ impl View {
         }
     }
 
-    /// How soon a browser should ask again: soon after the next collect, so that it sees its counts.
+    /// How soon a browser should ask again: soon after the next collect, so that it sees its counts, or as often as
+    /// targets are scraped.
     pub fn refresh_seconds(&self) -> u64 {
-        self.next_collect_seconds.map_or(2, |seconds| (seconds + 2).clamp(2, 15))
+        let collect = self.next_collect_seconds.map(|seconds| seconds + 2);
+        let scrape = self.relay.as_ref().filter(|relay| !relay.is_starting).map(|relay| relay.every_seconds);
+        collect.into_iter().chain(scrape).min().unwrap_or(2).clamp(2, 15)
+    }
+
+    /// Whether there is no account, so that nothing is to be said of fleets.
+    pub fn only_relays(&self) -> bool {
+        self.sources.is_empty() && self.relay.is_some()
     }
 }
 
-fn overall(sources: &[SourceView], sinks: &[SinkView], queue: Option<&QueueView>) -> (Overall, String) {
+fn overall(
+    sources: &[SourceView],
+    relay: Option<&RelayView>,
+    sinks: &[SinkView],
+    queue: Option<&QueueView>,
+) -> (Overall, String) {
     let one = |name: &str| if sources.len() > 1 { format!(" from {name}") } else { String::new() };
     let failing = sources.iter().filter(|source| source.state == "failing");
     let mut trouble: Vec<String> =
         failing.map(|source| format!("collecting{} fails", one(&source.name))).collect();
+    trouble.extend(relay.into_iter().flat_map(RelayView::trouble));
     trouble.extend(sinks.iter().filter_map(|sink| {
         let kind = if sink.kind == "pushgateway" { "Pushgateway" } else { "remote write" };
         let name = &sink.report.name;
@@ -203,10 +223,21 @@ fn overall(sources: &[SourceView], sinks: &[SinkView], queue: Option<&QueueView>
     if !trouble.is_empty() {
         return (Overall::Trouble, trouble.join("; "));
     }
-    if sources.is_empty() || sources.iter().any(|source| source.state == "starting") {
+    let is_starting = sources.iter().any(|source| source.state == "starting");
+    if is_starting || (sources.is_empty() && relay.is_none()) {
         return (Overall::Starting, "the first collect is running".to_owned());
     }
-    let what = if sinks.is_empty() { "collecting works" } else { "collecting and delivering work" };
+    if relay.is_some_and(|relay| relay.is_starting) {
+        return (Overall::Starting, "the first scrape is waited for".to_owned());
+    }
+    let what = match (sources.is_empty(), relay.is_some(), sinks.is_empty()) {
+        (true, _, true) => "relaying works",
+        (true, _, false) => "relaying and delivering work",
+        (false, false, true) => "collecting works",
+        (false, false, false) => "collecting and delivering work",
+        (false, true, true) => "collecting and relaying work",
+        (false, true, false) => "collecting, relaying and delivering work",
+    };
     (Overall::Ok, what.to_owned())
 }
 

@@ -16,6 +16,7 @@
 //! A quoted text may hold line breaks, as there: what is kept of a page is its one unfinished line. Time is linear in
 //! the page, and a text is copied only where it holds an escape or was cut.
 
+mod behind;
 mod fault;
 mod format;
 mod labels;
@@ -29,9 +30,10 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+pub use behind::Exemplar;
 pub use fault::ParseError;
 pub use format::{Format, UnknownFormat};
-pub use series::{Exemplar, Identity, Sample};
+pub use series::{Identity, Sample};
 
 use crate::sample::Kind;
 use fault::Fault;

@@ -32,11 +32,14 @@ pub(super) struct Target {
     body_cap: u64,
     report: Report,
     page: Page,
+    /// What its last page was.
+    read: Option<Format>,
     telemetry: Telemetry,
 }
 
 impl Target {
     pub(super) fn new(source: Source, spec: Arc<Spec>, job: &ScrapeJob, telemetry: Telemetry) -> Target {
+        telemetry.target_found(&source);
         let labels = Labels::new(report_labels(&spec.labels)).unwrap_or_default();
         let rewrite = Rewrite {
             labels: spec.labels.clone(),
@@ -60,6 +63,7 @@ impl Target {
             body_cap: job.limits.body.map_or(u64::MAX, |limit| limit - 1),
             report: Report::new(labels),
             page: Page::new(rewrite),
+            read: None,
             spec,
             telemetry,
         }
@@ -79,7 +83,7 @@ impl Target {
         };
         let took = started.elapsed();
         let beside = self.report.families(ended.is_ok(), took, &counts);
-        self.tell(ended.as_ref().err(), took, &counts);
+        self.tell(ended.as_ref().err(), at, took, &counts);
         match ended {
             Ok(ended) => self.page.batch(self.source.clone(), at, ended, beside),
             Err(_) => Batch::of_distinct(self.source.clone(), at, Scope::Whole, beside),
@@ -98,6 +102,7 @@ impl Target {
             let said = said.filter(|said| !said.is_empty()).map(|said| excerpt(said.as_bytes()));
             self.fallback.ok_or(ScrapeError::ContentType { said })
         })?;
+        self.read = Some(format);
         let mut reading = self.page.begin(format, at);
         loop {
             let piece = answer.chunk().await.map_err(|error| match error {
@@ -113,13 +118,15 @@ impl Target {
         reading.finish(counts)
     }
 
-    fn tell(&self, error: Option<&ScrapeError>, took: Duration, counts: &Counts) {
+    fn tell(&self, error: Option<&ScrapeError>, at: Millis, took: Duration, counts: &Counts) {
         let told = error.map(Told);
         self.telemetry.scraped(&Scraped {
             job: &self.job,
             instance: &self.instance,
             result: error.map_or("ok", ScrapeError::result),
             error: told.as_ref().map(|told| told as _),
+            at,
+            format: self.read.map(Format::name),
             took,
             samples: counts.scraped,
             repeated: counts.repeated,

@@ -48,6 +48,7 @@ impl Targets {
         let changed = self.read_files();
         if changed || !self.begun {
             self.begun = true;
+            self.telemetry.targets_sought();
             self.found = Arc::new(self.find());
         }
         Arc::clone(&self.found)
@@ -59,6 +60,7 @@ impl Targets {
         let there: BTreeSet<PathBuf> = patterns.flat_map(|pattern| matching(pattern)).collect();
         let before = self.files.len();
         self.files.retain(|path, _| there.contains(path));
+        self.telemetry.target_files_are(&there);
         let mut changed = self.files.len() != before;
         for path in there {
             let stamp = stamp(&path);

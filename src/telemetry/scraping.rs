@@ -1,8 +1,8 @@
 //! What relaying says of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,8 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::Telemetry;
-use crate::sample::{Source, Text};
+use super::status::NotScraped;
+use crate::sample::{Millis, Source, Text};
 
 /// How one scrape of a target ended.
 #[derive(Clone, Copy)]
@@ -23,6 +24,10 @@ pub struct Scraped<'a> {
     pub result: &'a str,
     /// Why it failed and what to do.
     pub error: Option<&'a (dyn Display + Sync)>,
+    /// When.
+    pub at: Millis,
+    /// The page's format, where there was a page.
+    pub format: Option<&'static str>,
     /// How long it took.
     pub took: Duration,
     /// Samples on the page.
@@ -58,6 +63,29 @@ impl Telemetry {
         if s.repeated > 0 {
             m.scrape_repeated.add(vec![s.job.into()], s.repeated as f64);
         }
+        self.0.status.send_if_modified(|status| {
+            let Some(target) = status.targets.get_mut(&(s.job.into(), s.instance.into())) else {
+                return false;
+            };
+            match s.error {
+                None => {
+                    (target.last_success, target.failing_since, target.last_error) = (Some(s.at), None, None);
+                    (target.samples, target.repeated, target.format) = (s.samples, s.repeated, s.format);
+                }
+                Some(error) => {
+                    target.failing_since.get_or_insert(s.at);
+                    target.last_error = Some(error.to_string());
+                }
+            }
+            (target.last_scrape, target.took) = (Some(s.at), s.took);
+            true
+        });
+        if !self.0.is_silent {
+            self.tell(s);
+        }
+    }
+
+    fn tell(&self, s: &Scraped<'_>) {
         let took_ms = u64::try_from(s.took.as_millis()).unwrap_or(u64::MAX);
         let (job, instance, samples) = (s.job, s.instance, s.samples);
         let mut all = self.0.troubles.lock();
@@ -136,24 +164,79 @@ impl Telemetry {
         self.0.status.send_if_modified(|status| status.groups.insert(every, true) != Some(true));
     }
 
-    /// A target is no more; what went wrong with it is forgotten.
+    /// There is a target, which is going to be asked.
+    pub fn target_found(&self, source: &Source) {
+        let Source::Target { job, instance } = source else { return };
+        let key = (job.clone(), instance.clone());
+        self.0.status.send_if_modified(|status| {
+            let is_new = !status.targets.contains_key(&key);
+            status.targets.entry(key).or_default();
+            is_new
+        });
+    }
+
+    /// These targets and intervals are all that there are; of every other one nothing is said any more.
+    pub fn targets_are(&self, sources: &BTreeSet<Source>, intervals: &BTreeSet<Duration>) {
+        self.0.status.send_modify(|status| {
+            status.groups.retain(|every, _| intervals.contains(every));
+            status.targets.retain(|(job, instance), _| {
+                sources.contains(&Source::Target { job: job.clone(), instance: instance.clone() })
+            });
+        });
+    }
+
+    /// A target is asked no more. What goes wrong with it is told anew if it comes again.
     pub fn target_gone(&self, job: &str, instance: &str) {
         self.0.troubles.lock().remove(&(job.into(), instance.into()));
     }
 
+    /// A target has ended: nothing is said of it any more.
+    pub fn target_ended(&self, source: &Source) {
+        let Source::Target { job, instance } = source else { return };
+        self.0.status.send_modify(|status| drop(status.targets.remove(&(job.clone(), instance.clone()))));
+    }
+
+    /// All targets are looked at anew.
+    pub fn targets_sought(&self) {
+        let is_file = |what: &NotScraped| matches!(what, NotScraped::File(_));
+        self.0.status.send_modify(|status| status.not_scraped.retain(|what, _| is_file(what)));
+    }
+
     /// What was found cannot be scraped.
     pub fn target_refused(&self, job: &str, target: &str, why: &dyn Display) {
-        warn!(job, target, error = %why, "this target is not scraped");
+        self.not_scraped(NotScraped::Target { job: job.to_owned(), target: target.to_owned() }, why);
+        if !self.0.is_silent {
+            warn!(job, target, error = %why, "this target is not scraped");
+        }
+    }
+
+    fn not_scraped(&self, what: NotScraped, why: &dyn Display) {
+        self.0.status.send_modify(|status| drop(status.not_scraped.insert(what, why.to_string())));
+    }
+
+    /// These are the files with targets that there are.
+    pub fn target_files_are(&self, there: &BTreeSet<PathBuf>) {
+        let stays = |what: &NotScraped| !matches!(what, NotScraped::File(path) if !there.contains(path));
+        self.0.status.send_if_modified(|status| {
+            let before = status.not_scraped.len();
+            status.not_scraped.retain(|what, _| stays(what));
+            status.not_scraped.len() != before
+        });
     }
 
     /// A file with targets is new or has changed.
     pub fn targets_read(&self, path: &Path) {
+        let file = NotScraped::File(path.to_owned());
+        self.0.status.send_if_modified(|status| status.not_scraped.remove(&file).is_some());
         debug!(path = %path.display(), "a file with targets was read");
     }
 
     /// A file with targets cannot be read; those that it named before stay.
     pub fn targets_unreadable(&self, path: &Path, error: &dyn Display) {
         self.0.metrics.target_files.add(vec![], 1.0);
-        warn!(path = %path.display(), %error, "a file with targets cannot be used, going on with what it said before");
+        self.not_scraped(NotScraped::File(path.to_owned()), error);
+        if !self.0.is_silent {
+            warn!(path = %path.display(), %error, "a file with targets cannot be used, going on with what it said before");
+        }
     }
 }

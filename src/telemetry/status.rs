@@ -1,6 +1,8 @@
 //! The state of sources and sinks, as page and commands show it. Written by app and workers.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::SinkKind;
@@ -13,6 +15,10 @@ pub struct Status {
     pub sources: BTreeMap<Text, SourceStatus>,
     /// Whether the targets that are asked at each interval have been, for the first time.
     pub groups: BTreeMap<Duration, bool>,
+    /// Each relayed target by `job` and `instance`.
+    pub targets: BTreeMap<(Text, Text), TargetStatus>,
+    /// What was found and is not scraped, with the reason.
+    pub not_scraped: BTreeMap<NotScraped, String>,
     /// Each sink; two of different kinds may have one name.
     pub sinks: BTreeMap<(SinkKind, Text), SinkStatus>,
     /// The queue as a whole; none where there is none.
@@ -50,6 +56,50 @@ pub struct SourceStatus {
     pub fleets: usize,
     /// Series of the last batch.
     pub series: usize,
+}
+
+/// One relayed target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetStatus {
+    /// When it was last asked; none: it has not been yet.
+    pub last_scrape: Option<Millis>,
+    /// When it was last asked with success.
+    pub last_success: Option<Millis>,
+    /// When the first of the scrapes was that have failed since; none where the last one did not.
+    pub failing_since: Option<Millis>,
+    /// Why the last scrape failed; none where it did not.
+    pub last_error: Option<String>,
+    /// Samples of its last page that was read.
+    pub samples: usize,
+    /// How many of them were left out, since the page had said their series before.
+    pub repeated: usize,
+    /// In which format that page was.
+    pub format: Option<&'static str>,
+    /// How long the last scrape took.
+    pub took: Duration,
+}
+
+/// What is not scraped.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NotScraped {
+    /// A target of a job.
+    Target {
+        /// The job.
+        job: String,
+        /// Its address, or its instance.
+        target: String,
+    },
+    /// Whatever a file says now.
+    File(PathBuf),
+}
+
+impl Display for NotScraped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotScraped::Target { job, target } => write!(f, "target {job}/{target}"),
+            NotScraped::File(path) => write!(f, "file {}", path.display()),
+        }
+    }
 }
 
 /// One sink.

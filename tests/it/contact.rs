@@ -6,5 +6,6 @@ pub mod completions;
 mod init;
 mod man;
 mod queue;
+mod relay;
 mod screen;
 mod terminal;

@@ -87,6 +87,8 @@ fn every_case_ends_as_it_says(#[case] suite: Suite) {
 #[case::a_shorter_for("fleets", "for: 20m", "for: 14m")]
 #[case::the_usual_lookback("delivery", "last_over_time(fleetpush_queue_up[15m])", "fleetpush_queue_up")]
 #[case::a_shorter_window("collecting", "absent_over_time(balena_up[15m])", "absent_over_time(balena_up[5m])")]
+#[case::somebody_elses_targets("relay", "and on (job) group by (job) (", "or on (job) group by (job) (")]
+#[case::the_last_scrape_alone("relay", "max_over_time(up[15m])", "max_over_time(up[5m])")]
 #[case::growth_not_asked_for("delivery", "and delta(prometheus_remote_storage_samples_pending[30m]) > 0", "")]
 #[case::a_failed_collect_takes_fleets_away(
     "fleets",

@@ -5,6 +5,7 @@ mod browser;
 mod docs;
 mod fleets;
 mod form;
+mod relay;
 mod scene;
 mod words;
 

@@ -23,6 +23,14 @@ pub enum UnknownFormat {
 }
 
 impl Format {
+    /// As one says it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Format::Text => "text",
+            Format::OpenMetrics => "OpenMetrics",
+        }
+    }
+
     /// The format that a `Content-Type` names, by Prometheus 3's rule: one that is absent or broken says nothing.
     ///
     /// # Errors

@@ -175,6 +175,49 @@ fn names_fit_whatever_the_release_is_called() {
     );
 }
 
+/// What `config` shows in the file of values, without its comment signs.
+fn example() -> String {
+    let values = fs::read_to_string(chart_folder().join("values.yaml")).expect("the values");
+    let (_, rest) = values.split_once("\nconfig: {}\n").expect("an empty configuration");
+    let lines = rest.lines().map_while(|line| line.strip_prefix('#')).map(|line| format!("{line}\n"));
+    format!("config:\n{}", lines.collect::<String>())
+}
+
+#[test]
+fn the_example_of_the_values_is_a_good_configuration_whose_targets_are_let_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("values.yaml");
+    let example = example();
+    assert!(
+        example.contains("scrape_configs:") && example.contains("node-exporter.monitoring.svc:9100"),
+        "{example}"
+    );
+    for (port, scheme) in [("9100", "http"), ("", "http"), ("", "https")] {
+        let target =
+            if port.is_empty() { "node-exporter\"".to_owned() } else { format!("node-exporter:{port}\"") };
+        let text = example.replace("node-exporter.monitoring.svc:9100\"", &target);
+        let text = text.replace("job_name: node\n", &format!("job_name: node\n      scheme: {scheme}\n"));
+        fs::write(&path, text).expect("a file of ours");
+        for kind in ["kind=Deployment", "kind=CronJob"] {
+            let set = format!("{kind},networkPolicy.enabled=true");
+            let rendered = chart(Age::New, &["--values", path.to_str().expect("a path"), "--set", &set]);
+            let documents = documents(&rendered);
+            assert_eq!(problems(&documents, &["Secret/fp-fleetpush"]), Vec::<String>::new());
+            let file =
+                of_kind(&documents, "ConfigMap").find_map(|one| map(&one["data"]).get("fleetpush.yml"));
+            assert!(
+                file.and_then(Value::as_str).is_some_and(|file| file.contains("job_name: node")),
+                "{rendered}"
+            );
+            let policy = of_kind(&documents, "NetworkPolicy").next().expect("the policy");
+            let open = list(&policy["spec"]["egress"]).iter().flat_map(|rule| list(&rule["ports"]));
+            let open: Vec<u64> = open.filter_map(|port| port["port"].as_u64()).collect();
+            let due = if port.is_empty() { if scheme == "http" { 80 } else { 443 } } else { 9100 };
+            assert!(open.contains(&due) && (due == 80) == open.contains(&80), "{due}: {open:?}");
+        }
+    }
+}
+
 #[test]
 fn a_long_number_stays_as_it_was_typed() {
     let set = "config.remote_write[0].url=https://a.example.org,config.remote_write[0].basic_auth.username=123456789";

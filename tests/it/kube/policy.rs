@@ -84,7 +84,7 @@ fn names(outgoing: &[Value], found: &mut Vec<String>) {
     due(found, list(&rule["to"]).len() == 2, "names may be asked for elsewhere");
 }
 
-/// The ports of every URL in the file, read from the rendered text itself, and the balena API's.
+/// The ports of every URL and of every target in the file, read from the rendered text itself, and the balena API's.
 fn asked(document: &Value, documents: &[Value]) -> BTreeSet<u64> {
     let mut ports = BTreeSet::from([443]);
     let here = |one: &&Value| one["metadata"]["namespace"] == document["metadata"]["namespace"];
@@ -98,6 +98,13 @@ fn asked(document: &Value, documents: &[Value]) -> BTreeSet<u64> {
             if let Some(port) = Url::parse(word).ok().and_then(|url| url.port_or_known_default()) {
                 ports.insert(port.into());
             }
+        }
+        // A target stands alone in its line: `- host:port`.
+        let lines = file.lines().filter_map(|line| line.trim().strip_prefix("- "));
+        for (_, port) in
+            lines.filter(|line| !line.contains([' ', '/'])).filter_map(|line| line.rsplit_once(':'))
+        {
+            ports.extend(port.parse::<u64>());
         }
     }
     assert!(any, "{}: the configuration is not found by {}", title(document), name(&document["metadata"]));

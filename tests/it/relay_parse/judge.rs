@@ -2,8 +2,9 @@
 //! every explicit time and, with Prometheus 3, every exemplar must be what the parser says of the page.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use fleetpush::clock::Clock;
 use fleetpush::relay::parse::{Event, Exemplar, Format, ParseError, Parser};
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ struct Theirs {
 
 #[tokio::test]
 async fn a_real_prometheus_takes_and_refuses_each_page_as_we_do() {
-    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let now = Clock::SYSTEM.now().0;
     let served: Vec<_> = pages().map(|page| (page.format, page.at(now))).collect();
     let ours: Vec<_> = served.iter().map(|(format, page)| ours(*format, page, now)).collect();
     let peer = Peer::serving(served.clone()).await;
@@ -137,7 +138,7 @@ async fn theirs(suite: Suite, peer: &Peer, ours: &[Verdict]) -> Theirs {
     let is_up: BTreeMap<usize, bool> = ups.iter().map(|(labels, up)| (job(labels), *up == 1.0)).collect();
     let why = last_errors(&server).await;
 
-    let end = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let end = Clock::SYSTEM.now().0;
     let mut taken: BTreeMap<usize, Taken> = BTreeMap::new();
     for (mut labels, points) in server.stored("{job=~\".+\"}[1h]", end + 60_000).await {
         let name = labels["__name__"].as_str();

@@ -7,6 +7,7 @@ use fleetpush::demo::balena::{Device, Fault, Fleet, Simulation, Times};
 use serde_json::{Value, json};
 
 use super::form::strange;
+use super::relay;
 use super::scene::{Scene, Weather};
 use super::{Site, until};
 use crate::program::LIMIT;
@@ -59,10 +60,11 @@ async fn no_state_of_the_page_has_an_error_a_violation_or_a_barrier() {
     let (waiting_page, empty_page) = (waiting_program.page().await, empty_program.page().await);
     until(&empty_page, "the first cycle", |status| status["state"] == "ok").await;
     until(&broken_page, "the outage", |status| status["sources"][0]["counts"] == "withdrawn").await;
+    let (many, down) = (relay::Scene::of_many(0).await, relay::Scene::of_many(100).await);
     let found_none = format!("{}/?q=nobody", fair.url);
     browse(
         "barriers.mjs",
-        json!({"pages": [fair.url, foul.url, found_none, broken_page, waiting_page, empty_page]}),
+        json!({"pages": [fair.url, foul.url, found_none, broken_page, waiting_page, empty_page, many.url, down.url]}),
     )
     .await;
 }

@@ -38,12 +38,19 @@ async fn every_field_of_the_json_is_documented_and_every_documented_one_is_there
     site.receiver().await;
     site.receiver().await.inject(Fault::status(503), Times::Always);
     site.receiver().await.inject(Fault::status(401), Times::Always);
-    let program = site.start(&["good", "bad"], json!({}));
+    let target =
+        |n: &str| json!({"targets": ["127.0.0.1:1"], "labels": {"instance": "same", "__param_n": n}});
+    let relay = json!({"scrape_configs": [{
+        "job_name": "node", "scrape_interval": "1s", "scrape_timeout": "1s",
+        "static_configs": [target("1"), target("2")],
+    }]});
+    let program = site.start(&["good", "bad"], relay);
     let page = program.page().await;
     let so = |status: &Value| {
         let state = |index: usize| status["sinks"][index]["state"].as_str().unwrap_or_default().to_owned();
         [state(0), state(1), state(2)] == ["parked", "waiting", "sending"]
             && status["queue"].is_object()
+            && status["relay"]["down"] == 1
             && status["sources"][0]["counts"] == "current"
     };
     let status = until(&page, "each state of a sink", so).await;

@@ -95,17 +95,26 @@ annotations:
 {{- default (include "fleetpush.fullname" .) .Values.config.instance -}}
 {{- end -}}
 
-{{/* The ports of the URLs in `config`, each once, as a list in JSON. */}}
+{{/* The ports of the URLs and of the static targets in `config`, each once, as a list in JSON. */}}
 {{- define "fleetpush.ports" -}}
 {{- $sinks := concat (default list .Values.config.pushgateways) (default list .Values.config.remote_write) -}}
 {{- $accounts := default list .Values.config.balena -}}
 {{- if kindIs "map" $accounts -}}{{- $accounts = list $accounts -}}{{- end -}}
 {{- $ports := list 443 -}}
-{{- range concat $sinks $accounts -}}
+{{- $jobs := default list .Values.config.scrape_configs -}}
+{{- range concat $sinks $accounts $jobs -}}
 {{- range compact (list .url .proxy_url) -}}
 {{- $url := urlParse . -}}
 {{- $port := regexFind `:[0-9]+$` $url.host | trimPrefix ":" -}}
 {{- $ports = append $ports (int (default (ternary 80 443 (eq $url.scheme "http")) $port)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $jobs -}}
+{{- $usual := ternary 443 80 (eq (default "http" .scheme) "https") -}}
+{{- range default list .static_configs -}}
+{{- range default list .targets -}}
+{{- $ports = append $ports (int (default $usual (regexFind `:[0-9]+$` . | trimPrefix ":"))) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $ports | uniq | toJson -}}
