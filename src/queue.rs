@@ -65,9 +65,6 @@ pub fn room_on_disk(folder: &Path) -> Option<u64> {
     place::room_on_disk(folder).ok()
 }
 
-/// So many records are read at once by [`Queue::verify`].
-const VERIFIED_AT_ONCE: usize = 64;
-
 /// A handle of the queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
@@ -232,28 +229,6 @@ impl Queue {
     /// [`QueueError`]: nothing was changed, and the same call is to be made again.
     pub async fn settle(&self, shelf: u64, from: Position, done: Done) -> Result<(), QueueError> {
         self.store(move |store| store.settle(shelf, from, &done)).await
-    }
-
-    /// Reads every record that is there now and holds it against its checksum and `is_whole`.
-    ///
-    /// # Errors
-    /// [`QueueError`].
-    pub async fn verify(&self, is_whole: fn(&Record) -> bool) -> Result<Verified, QueueError> {
-        let (records, shelved): (Vec<u64>, Vec<u64>) =
-            self.store(|store| Ok((store.index().numbers().collect(), store.shelved().collect()))).await?;
-        let mut all = Verified::default();
-        // Between two of these the others have their turn.
-        for some in records.chunks(VERIFIED_AT_ONCE) {
-            let some = some.to_vec();
-            let found = self.store(move |store| verify::records(store, &some, is_whole)).await?;
-            all = all.and(found);
-        }
-        for some in shelved.chunks(VERIFIED_AT_ONCE) {
-            let some = some.to_vec();
-            let found = self.store(move |store| verify::shelved(store, &some, is_whole)).await?;
-            all = all.and(found);
-        }
-        Ok(all)
     }
 
     /// What [`Queue::keep_counters`] has kept.
