@@ -9,7 +9,6 @@
 //! Invariant: ages are counted from the newest record, not from a clock that may step.
 //! Invariant: an error of the disk closes the store; it is read anew before it is believed again.
 
-mod again;
 mod backend;
 mod error;
 mod head;
@@ -65,9 +64,6 @@ pub fn try_folder(folder: &Path) -> Result<(), OpenError> {
 pub fn room_on_disk(folder: &Path) -> Option<u64> {
     place::room_on_disk(folder).ok()
 }
-
-/// So many records are read at once by [`Queue::verify`].
-const VERIFIED_AT_ONCE: usize = 64;
 
 /// A handle of the queue.
 #[derive(Clone, Debug)]
@@ -206,26 +202,33 @@ impl Queue {
         .await
     }
 
-    /// Reads every record that is there now and holds it against its checksum and `is_whole`.
+    /// Lets everything that was refused at an endpoint be sent again; says what there is.
+    ///
+    /// # Errors
+    /// [`QueueError`]: nothing was changed.
+    pub async fn retry(&self, endpoint: &str) -> Result<Aside, QueueError> {
+        let endpoint = endpoint.to_owned();
+        let aside = self.store(move |store| store.retry(&endpoint)).await;
+        self.appended.send_modify(|count| *count += 1);
+        aside
+    }
+
+    /// The oldest refused record that is to be sent again, after everything else.
     ///
     /// # Errors
     /// [`QueueError`].
-    pub async fn verify(&self, is_whole: fn(&Record) -> bool) -> Result<Verified, QueueError> {
-        let (records, shelved): (Vec<u64>, Vec<u64>) =
-            self.store(|store| Ok((store.index().numbers().collect(), store.shelved().collect()))).await?;
-        let mut all = Verified::default();
-        // Between two of these the others have their turn.
-        for some in records.chunks(VERIFIED_AT_ONCE) {
-            let some = some.to_vec();
-            let found = self.store(move |store| verify::records(store, &some, is_whole)).await?;
-            all = all.and(found);
-        }
-        for some in shelved.chunks(VERIFIED_AT_ONCE) {
-            let some = some.to_vec();
-            let found = self.store(move |store| verify::shelved(store, &some, is_whole)).await?;
-            all = all.and(found);
-        }
-        Ok(all)
+    pub async fn peek_again(&self, endpoint: &str) -> Result<Option<Again>, QueueError> {
+        let endpoint = endpoint.to_owned();
+        self.look(move |store| store.next_again(&endpoint)).await
+    }
+
+    /// What is done of a refused record that was sent again, from `from` on, where it still begins there:
+    /// what is left of it stays, what was refused once more lies on the shelf like all others.
+    ///
+    /// # Errors
+    /// [`QueueError`]: nothing was changed, and the same call is to be made again.
+    pub async fn settle(&self, shelf: u64, from: Position, done: Done) -> Result<(), QueueError> {
+        self.store(move |store| store.settle(shelf, from, &done)).await
     }
 
     /// What [`Queue::keep_counters`] has kept.
@@ -271,6 +274,15 @@ impl Queue {
     pub async fn keep_state(&self, endpoint: &str, state: Vec<u8>) -> Result<(), QueueError> {
         let endpoint = endpoint.to_owned();
         self.store(move |store| store.keep_state(&endpoint, &state)).await
+    }
+
+    /// What was set aside for an endpoint, oldest first.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn refused(&self, endpoint: &str) -> Result<Vec<Refused>, QueueError> {
+        let endpoint = endpoint.to_owned();
+        self.look(move |store| store.refused(&endpoint)).await
     }
 
     /// From which records the series can be read that each source had when it last spoke.

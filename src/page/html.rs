@@ -63,7 +63,7 @@ fn write(html: &mut String, view: &View, metrics: &str) -> fmt::Result {
     }
     // The script needs its parts, also where there is nobody to count.
     let hidden = if view.only_relays() { " hidden" } else { "" };
-    write!(html, "<section{hidden} aria-labelledby=\"h-fleets\"><h2 id=\"h-fleets\">Fleets</h2>\n")?;
+    writeln!(html, "<section{hidden} aria-labelledby=\"h-fleets\"><h2 id=\"h-fleets\">Fleets</h2>")?;
     fleets::form(html, view)?;
     html.push_str("<div id=\"fleets\" data-part tabindex=\"-1\">");
     fleets::found(html, view)?;

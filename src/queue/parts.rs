@@ -10,7 +10,7 @@ use super::head::{Head, pages};
 /// Fewer bytes are not worth a row of their own.
 const SHORTEST: usize = 512;
 /// Damage to a part costs every record that it belongs to, so after so many it is written anew.
-pub(super) const MOST_USES: u64 = 64;
+pub(super) const MOST_USES: u64 = 16;
 
 /// Where in a record a part belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,10 @@
 
 use super::error::StoreError;
 use super::store::Store;
-use super::{Record, Verified};
+use super::{Queue, QueueError, Record, Verified};
+
+/// So many records are read at once by [`Queue::verify`].
+const VERIFIED_AT_ONCE: usize = 64;
 
 impl Verified {
     pub(super) fn and(self, other: Verified) -> Verified {
@@ -12,6 +15,30 @@ impl Verified {
             refused: self.refused + other.refused,
             damaged: self.damaged + other.damaged,
         }
+    }
+}
+
+impl Queue {
+    /// Reads every record that is there now and holds it against its checksum and `is_whole`.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn verify(&self, is_whole: fn(&Record) -> bool) -> Result<Verified, QueueError> {
+        let (records, shelved): (Vec<u64>, Vec<u64>) =
+            self.store(|store| Ok((store.index().numbers().collect(), store.shelved().collect()))).await?;
+        let mut all = Verified::default();
+        // Between two of these the others have their turn.
+        for some in records.chunks(VERIFIED_AT_ONCE) {
+            let some = some.to_vec();
+            let found = self.store(move |store| self::records(store, &some, is_whole)).await?;
+            all = all.and(found);
+        }
+        for some in shelved.chunks(VERIFIED_AT_ONCE) {
+            let some = some.to_vec();
+            let found = self.store(move |store| self::shelved(store, &some, is_whole)).await?;
+            all = all.and(found);
+        }
+        Ok(all)
     }
 }
 

@@ -11,7 +11,9 @@
 //! - units, and the names of units, types and labels of exemplars, that are no UTF-8;
 //! - a line of over [`LONGEST_LINE`] bytes, which would have to be kept.
 //!
-//! And where Prometheus 3 takes blanks before a name as part of it, the name begins behind them, as the format says.
+//! Three things are read otherwise: a name begins behind the blanks before it (Prometheus 3.5 makes them a part of the
+//! name); escapes in an exemplar's labels are undone (it keeps them); `le` and `quantile` are spelled anew where they
+//! are numbers of a page, not of Go (`1_0`, `0x1p4`). A page that ends in the middle of a line is read to its end.
 //!
 //! A quoted text may hold line breaks, as there: what is kept of a page is its one unfinished line. Time is linear in
 //! the page, and a text is copied only where it holds an escape or was cut.

@@ -13,7 +13,7 @@ mod check;
 mod cut;
 mod described;
 mod lane;
-mod loaded;
+mod later;
 mod step;
 mod terms;
 
@@ -31,8 +31,7 @@ use self::caution::Caution;
 use self::cut::Cuts;
 use self::described::Described;
 use self::lane::Lane;
-use self::loaded::Loaded;
-use self::step::{Owed, Step};
+use self::step::{Loaded, Owed, Step};
 use self::terms::Terms;
 use super::remote_write::{Dialect, Reason};
 use crate::clock::Clock;

@@ -243,10 +243,9 @@ fn labelled(format: Format, line: &[u8], start: usize, name: usize, scan: Scan) 
         }
     }
     looked(line.len().saturating_sub(from));
-    // A line break may stand in a quoted text, but not behind a backslash, nor in a value of OpenMetrics.
+    // A line break may stand in a quoted text, but not behind a backslash.
     if let Some(quote) = quote
         && at <= line.len()
-        && !(format == Format::OpenMetrics && line.get(..quote).is_some_and(|before| before.ends_with(b"=")))
     {
         return Ok(Found::Open(Place::Series { start, name, quote, at: line.len() + 1 }));
     }

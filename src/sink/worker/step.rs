@@ -10,10 +10,10 @@ use super::Worker;
 use super::answer::Heard;
 use super::lane::{Lane, Next};
 use crate::encode::Outgoing;
+use crate::encode::record::{Gap, Pieces};
 use crate::encode::rw1::Metadata;
 use crate::http::{HttpError, Request, chain};
 use crate::queue::{self, Done, Position, QueueError, Refused};
-use crate::retry::{RETRY_AFTER_CAP, retry_after};
 use crate::sample::Millis;
 use crate::sink::remote_write::{self, Protocol, Reason, Verdict};
 use crate::telemetry::status::Delivery;
@@ -34,6 +34,14 @@ pub(super) enum Step {
     Wait(Duration),
     /// The receiver refuses us as a whole: the next one after this delay.
     Parked(Duration),
+}
+
+/// The record that is being delivered.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    lane: Lane,
+    number: u64,
+    record: Outgoing,
 }
 
 /// What is answered for and not yet written down: nothing else is done before it is.
@@ -128,6 +136,33 @@ impl Worker {
         Step::Wait(WITHOUT_QUEUE)
     }
 
+    /// The record that is being delivered, or another one; the error says what is wrong with it.
+    fn load(&mut self, number: u64, source: &queue::Record) -> Result<Outgoing, String> {
+        match self.loaded.take() {
+            Some(loaded) if loaded.lane == self.lane && loaded.number == number => Ok(loaded.record),
+            _ => {
+                self.attempt = 0;
+                self.read(source)
+            }
+        }
+    }
+
+    /// Reads a record; the error says what is wrong with it.
+    pub(super) fn read(&mut self, source: &queue::Record) -> Result<Outgoing, String> {
+        let layout = source.shared.clone().map(|shared| Gap { at: shared.at, bytes: shared.bytes });
+        let pieces = Pieces { own: source.own.clone(), layout };
+        let record = self.encoder.read(pieces).map_err(|error| error.to_string())?;
+        if record.series_count() != source.samples {
+            return Err("the record is damaged: it does not hold the samples that it should".into());
+        }
+        self.outgoing(record)
+    }
+
+    /// Keeps a record for its next request.
+    pub(super) fn keep_loaded(&mut self, number: u64, record: Outgoing) {
+        self.loaded = Some(Loaded { lane: self.lane, number, record });
+    }
+
     pub(super) fn metadata(&self, record: &Outgoing, range: &Range<usize>) -> Metadata {
         match self.dialect.protocol() {
             Protocol::One => self.described.due(record.record(), record.range(range), self.clock.now()),
@@ -177,11 +212,6 @@ impl Worker {
         Some(delay)
     }
 
-    /// What a token endpoint says of when to ask again.
-    fn asked_to_wait(&self, error: &HttpError) -> Option<Duration> {
-        retry_after(error.retry_after()?, self.clock.now(), RETRY_AFTER_CAP)
-    }
-
     pub(super) async fn post(
         &self,
         protocol: Protocol,
@@ -209,10 +239,7 @@ impl Worker {
         }
         self.dialect.heard(heard.status, heard.written, verdict);
         let step = self.act(sent, heard, verdict, trial);
-        let Some(pause) = self.caution.pause(verdict) else { return step };
-        self.telemetry.retrying(&self.sink, 0, &heard.why(), pause);
-        self.tally.failure = Some(heard.why());
-        Step::Wait(pause)
+        self.caution.pause(verdict).map_or(step, |pause| self.pause(heard, pause))
     }
 
     fn act(&mut self, sent: Sent, heard: &Heard, verdict: Verdict, trial: bool) -> Step {
@@ -350,35 +377,5 @@ impl Worker {
         self.attempt = 0;
         self.backoff.reset();
         self.parking.reset();
-    }
-
-    pub(super) fn failed(&mut self, sent: &Sent, error: &HttpError) -> Step {
-        let why = chain(error);
-        if error.is_refusal() {
-            return self.park_for(&why, error.next_step());
-        }
-        let why = format!("{why}; {}", error.next_step());
-        self.retry(sent.sent.len(), why, self.asked_to_wait(error))
-    }
-
-    fn retry(&mut self, samples: usize, why: String, after: Option<Duration>) -> Step {
-        let backoff = self.backoff.next_delay();
-        let delay = after.unwrap_or(backoff);
-        self.attempt = self.attempt.saturating_add(1);
-        self.telemetry.retrying(&self.sink, samples, &why, delay);
-        self.tally.failure = Some(why);
-        Step::Wait(delay)
-    }
-
-    fn park(&mut self, heard: &Heard, next_step: &str) -> Step {
-        self.park_for(&heard.why(), next_step)
-    }
-
-    fn park_for(&mut self, why: &str, next_step: &str) -> Step {
-        let delay = self.parking.next_delay();
-        self.attempt = self.attempt.saturating_add(1);
-        self.telemetry.parked(&self.sink, &why, next_step, delay);
-        self.tally.failure = Some(format!("{why}: {next_step}"));
-        Step::Parked(delay)
     }
 }

@@ -116,7 +116,10 @@ fn what_is_copied_is_a_package_that_cargo_takes() {
     }
     let cargo = || {
         let mut cargo = Command::new(env!("CARGO"));
+        // What only other machines and fuzzers need was never fetched.
+        let here = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
         cargo.current_dir(folder.path()).args(["metadata", "--locked", "--offline", "--format-version=1"]);
+        cargo.args(["--filter-platform", &here]);
         cargo
     };
     assert!(output(&mut cargo()).contains("\"fleetpush\""));

@@ -9,13 +9,15 @@ use fleetpush::encode::record;
 use redb::{Builder, ReadableDatabase, ReadableTable, TableDefinition};
 
 const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
+const USES: TableDefinition<'_, u64, (u64, u64)> = TableDefinition::new("uses");
+const PARTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("parts");
 const CURSORS: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("cursors");
 const REFUSED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("refused");
 
 /// A store as a process has left it.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Records by number: a checksum, then the bytes.
+    /// Records by number: a checksum, then the bytes, with those that it shares with others in their place.
     pub records: BTreeMap<u64, Vec<u8>>,
     /// Where the endpoint `env` stands: record, sample.
     pub cursor: Option<(u64, u64)>,
@@ -36,6 +38,15 @@ pub fn read(folder: &Path) -> Found {
     for row in records.iter().expect("a table") {
         let (number, bytes) = row.expect("a row");
         found.records.insert(number.value(), bytes.value().to_vec());
+    }
+    let parts = txn.open_table(PARTS).expect("all tables are made at once");
+    for row in txn.open_table(USES).expect("a table").iter().expect("a table") {
+        let (number, used) = row.expect("a row");
+        let (part, at) = used.value();
+        let part = parts.get(part).expect("a row").expect("a part that is used is there");
+        let bytes = found.records.get_mut(&number.value()).expect("a part is used by a record that is there");
+        let at = 4 + usize::try_from(at).expect("a small number");
+        bytes.splice(at..at, part.value()[4..].iter().copied());
     }
     let cursors = txn.open_table(CURSORS).expect("all tables are made at once");
     found.cursor = cursors.get("env").expect("a row").map(|at| at.value());

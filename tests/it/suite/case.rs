@@ -52,6 +52,11 @@ impl Seen {
         self.requests.last().expect("a request came").request()
     }
 
+    /// The first request of a scrape.
+    pub fn first(&self) -> &Request {
+        self.requests.iter().find(|got| has(got, "up")).expect("a scrape came").request()
+    }
+
     /// All samples of the series of this name: its labels, time, bits, in the order of arrival.
     pub fn samples(&self, name: &str) -> Vec<(&Pairs, i64, u64)> {
         let series = self.requests.iter().flat_map(|got| got.request().all(name));

@@ -21,7 +21,7 @@ async fn samples_with_metadata() {
 async fn samples_with_exemplars() {
     let page = "# TYPE request_count counter\nrequest_count 1000 # {trace_id=\"abc123\",span_id=\"def456\"} 999 1234567890.123\n";
     let seen = scraped(page).await;
-    let series = seen.last().one("request_count");
+    let series = seen.first().one("request_count");
     assert_eq!((series.value(), series.exemplars.len()), (1000.0, 1));
     assert_eq!((series.exemplars[0].value, series.exemplars[0].at), (999.0, 1_234_567_890_123));
 }
@@ -32,9 +32,9 @@ async fn histogram_with_metadata_and_exemplars() {
         took_bucket{le=\"0.1\"} 100 # {trace_id=\"hist123\"} 0.05 1234567890.0\ntook_bucket{le=\"0.5\"} 250\n\
         took_bucket{le=\"1.0\"} 500\ntook_bucket{le=\"+Inf\"} 1000\ntook_sum 450.5\ntook_count 1000\n";
     let seen = scraped(page).await;
-    let buckets = seen.last().all("took_bucket");
+    let buckets = seen.first().all("took_bucket");
     assert_eq!(buckets.iter().map(|series| series.exemplars.len()).collect::<Vec<_>>(), [1, 0, 0, 0]);
-    for series in seen.last().series.iter().filter(|series| series.name().starts_with("took")) {
+    for series in seen.first().series.iter().filter(|series| series.name().starts_with("took")) {
         let said = (series.metadata.kind, &*series.metadata.help);
         assert_eq!(said, (HISTOGRAM, "Request duration in seconds"), "{}", series.name());
     }

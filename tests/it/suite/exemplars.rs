@@ -1,4 +1,5 @@
-//! Exemplars of 2.0, from a page in OpenMetrics.
+//! Exemplars of 2.0, from a page in OpenMetrics. One is sent once, as long as the page shows the same: with the first
+//! request.
 
 use super::case::{Seen, scraped};
 use super::decode::{Exemplar, Series};
@@ -10,7 +11,7 @@ fn labels(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn counter(seen: &Seen) -> &Series {
-    seen.last().one("http_requests_total")
+    seen.first().one("http_requests_total")
 }
 
 /// What becomes of the one exemplar behind a counter's value.
@@ -43,7 +44,7 @@ async fn on_histogram() {
     let page = "# TYPE took histogram\ntook_bucket{le=\"0.1\"} 50 # {trace_id=\"fast\"} 0.05 1234567890.123\n\
         took_bucket{le=\"+Inf\"} 100 # {trace_id=\"slow\"} 3.5 1234567891\ntook_sum 10.5\ntook_count 100\n";
     let seen = scraped(page).await;
-    let buckets = seen.last().all("took_bucket");
+    let buckets = seen.first().all("took_bucket");
     let found: Vec<(&str, Vec<Exemplar>)> = buckets
         .iter()
         .map(|series| (series.label("le").unwrap_or_default(), series.exemplars.clone()))
@@ -53,7 +54,7 @@ async fn on_histogram() {
         found,
         [("0.1", one("fast", 0.05, 1_234_567_890_123)), ("+Inf", one("slow", 3.5, 1_234_567_891_000))]
     );
-    assert!(seen.last().one("took_count").exemplars.is_empty());
+    assert!(seen.first().one("took_count").exemplars.is_empty());
 }
 
 #[tokio::test]
@@ -63,7 +64,7 @@ async fn multiple_per_series() {
         "{COUNTER}http_requests_total{{code=\"200\"}} 5 # {{trace_id=\"a\"}} 1\nhttp_requests_total{{code=\"500\"}} 2 # {{trace_id=\"b\"}} 1\n"
     );
     let seen = scraped(page).await;
-    let all = seen.last().all("http_requests_total");
+    let all = seen.first().all("http_requests_total");
     let ids: Vec<_> =
         all.iter().flat_map(|series| &series.exemplars).map(|e| e.labels[0].1.as_str()).collect();
     assert_eq!(ids, ["a", "b"]);
@@ -86,7 +87,7 @@ async fn timestamp_valid() {
 async fn labels_valid_refs() {
     // The reader refuses a reference to a symbol that is not there.
     let seen = scraped(format!("{COUNTER}http_requests_total 1000 # {{trace_id=\"only here\"}} 1\n")).await;
-    assert!(seen.last().symbols.iter().any(|symbol| symbol == "only here"));
+    assert!(seen.first().symbols.iter().any(|symbol| symbol == "only here"));
     assert_eq!(counter(&seen).exemplars[0].labels, labels(&[("trace_id", "only here")]));
 }
 
@@ -104,7 +105,7 @@ async fn exemplar_per_sample() {
         took_bucket{le=\"+Inf\"} 100\ntook_sum 10.5\ntook_count 100\n# TYPE requests_total counter\n\
         requests_total 1000 # {trace_id=\"abc123\",span_id=\"def456\"} 999\n";
     let seen = scraped(page).await;
-    assert_eq!(seen.last().all("took_bucket")[0].exemplars[0].at, 1_234_567_890_123);
-    let exemplars = &seen.last().one("requests_total").exemplars;
+    assert_eq!(seen.first().all("took_bucket")[0].exemplars[0].at, 1_234_567_890_123);
+    let exemplars = &seen.first().one("requests_total").exemplars;
     assert_eq!((exemplars.len(), exemplars[0].value), (1, 999.0));
 }

@@ -113,6 +113,8 @@ async fn told(prometheus: &Prometheus) -> BTreeMap<(String, String), Metadata> {
 /// Type, help and unit by job and series, as they were sent with 2.0.
 fn sent(requests: &[Got]) -> BTreeMap<(String, String), Metadata> {
     let all = requests.iter().flat_map(|got| &got.request().series);
+    // What the program tells of itself is no page's.
+    let all = all.filter(|series| series.label("job") != Some("balena"));
     let key = |series: &super::decode::Series| {
         (series.label("job").unwrap_or_default().to_owned(), series.name().to_owned())
     };

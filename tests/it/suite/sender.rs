@@ -21,9 +21,12 @@ pub enum Sender {
     Prometheus(Suite),
 }
 
-/// A sender at work; killed when it goes out of scope.
+/// A sender at work; ended when it goes out of scope, and also when this process ends in its midst, as it does where
+/// only some of the cases that began together are asked for.
 pub struct Running {
     child: Child,
+    /// Ends the sender when the pipe from us breaks.
+    watch: Child,
     folder: TempDir,
 }
 
@@ -39,7 +42,17 @@ impl Drop for Running {
         }
         let _ended = self.child.kill();
         let _status = self.child.wait();
+        let _ended = self.watch.kill();
+        let _status = self.watch.wait();
     }
+}
+
+fn watch(child: &Child) -> Child {
+    let command = format!("cat; kill -TERM {}", child.id());
+    let quiet = || Stdio::null();
+    let mut watch = Command::new("sh");
+    watch.args(["-c", &command]).stdin(Stdio::piped()).stdout(quiet()).stderr(quiet());
+    watch.spawn().expect("a shell")
 }
 
 fn signal(child: &Child, name: &str) {
@@ -58,7 +71,8 @@ impl Sender {
         let log = File::create(folder.path().join("log")).expect("a file in our own folder");
         let twin = log.try_clone().expect("one more handle of the log");
         let child = command.stdin(Stdio::null()).stdout(log).stderr(twin).spawn().expect("it can be started");
-        Running { child, folder }
+        let watch = watch(&child);
+        Running { child, watch, folder }
     }
 }
 

@@ -91,6 +91,8 @@ pub const PAGES: &[Page] = &[
     text(b"# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\n", &["type h Histogram", "h_bucket{le=\"+Inf\"} 1"]),
     text(b"# TYPE h histogram\nh_bucket{le=\"1_0\"} 1\n", &["type h Histogram", "h_bucket{le=\"1_0\"} 1"]).otherwise("le is read by Go's own rules, underscores and all"),
     text(b"# TYPE h histogram\nh_bucket{le=\"0x1p4\"} 1\n", &["type h Histogram", "h_bucket{le=\"0x1p4\"} 1"]).otherwise("le is read by Go's own rules, hexadecimal and all"),
+    text(b"# TYPE g gauge\n# c\n\nh{le=\"1\",quantile=\"1\"} 1\n", &["type g Gauge", "h{le=\"1\",quantile=\"1\"} 1"]),
+    text(b"# TYPE h histogram\n# c\n\n# HELP h x\nh{le=\"1\"} 1\n", &["type h Histogram", "help h \"x\"", "h{le=\"1.0\"} 1"]).old("le and quantile are not spelled anew"),
     text(b"# TYPE h histogram\n# TYPE g gauge\nh_bucket{le=\"1\"} 1\n", &["type h Histogram", "type g Gauge", "h_bucket{le=\"1\"} 1"]),
     text(b"# TYPE g histogram\nh{le=\"1\",quantile=\"1\"} 1\n# TYPE g summary\ni{le=\"1\",quantile=\"1\"} 1\n", &["type g Histogram", "h{le=\"1.0\",quantile=\"1\"} 1", "type g Summary", "i{le=\"1\",quantile=\"1.0\"} 1"]).old("le and quantile are not spelled anew"),
     text(b"# TYPE h histogram\nh_bucket{\"le\"=\"1\"} 1\n", &["type h Histogram", "h_bucket{le=\"1.0\"} 1"]).old("quoted names"),
