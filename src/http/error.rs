@@ -182,8 +182,15 @@ impl HttpError {
     }
 }
 
-/// What a server says with an alert of TLS: with 1.3 it comes after the connection stands.
+/// What a server says with an alert of TLS: with 1.3 it comes after the connection stands. Where it comes before the
+/// request has gone out, the client only says that there is no connection any more.
 fn alerted(text: &str) -> Option<&'static str> {
+    if text.contains("connection was not ready") {
+        return Some(
+            "look at the server's log and at proxies on the way; a server that wants a client certificate may end \
+             connections so (cert_file and key_file)",
+        );
+    }
     let (_, alert) = text.split_once("received fatal alert: ")?;
     let says = |words: &[&str]| words.iter().any(|word| alert.starts_with(word));
     if says(&["protocolversion"]) {
