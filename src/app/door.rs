@@ -77,24 +77,25 @@ impl Door {
         max_samples: usize,
     ) -> Entry {
         let batches: Vec<&Batch> = batches.iter().collect();
-        let cut = self.cut(line, &batches, now, identity, max_samples);
-        if let (Ok(_), Some(known)) = (&cut, self.lines.get_mut(line)) {
-            for batch in batches {
-                match batch.series_count() {
-                    0 => known.sources.remove(batch.source()),
-                    _ => known.sources.insert(batch.source().clone()),
-                };
-            }
+        let (records, left_out) = match self.cut(line, &batches, now, identity, max_samples) {
+            Ok(cut) => cut,
+            Err(nothing) => return nothing,
+        };
+        let sources = &mut self.lines.entry(line.clone()).or_default().sources;
+        for batch in batches {
+            match batch.series_count() {
+                0 => sources.remove(batch.source()),
+                _ => sources.insert(batch.source().clone()),
+            };
         }
-        let key = line.key(share);
-        cut.map_or_else(|nothing| nothing, |(records, left)| queued(key, queue::Scope::Whole, records, left))
+        queued(line.key(share), queue::Scope::Whole, records, left_out)
     }
 
     /// What of a line has to end: the targets that are not among these, as batches without a series.
     pub(super) fn ends(&self, line: &Line, stay: &BTreeSet<Source>, at: Millis) -> Vec<Batch> {
         let known = self.lines.get(line).into_iter().flat_map(|known| &known.sources);
         let gone = known.filter(|source| !stay.contains(source)).cloned();
-        gone.map(|source| Batch::of_distinct(source, at, Scope::Whole, Vec::new())).collect()
+        gone.map(|source| Batch::nothing(source, at)).collect()
     }
 
     /// What ends with new jobs: in each line the targets that are not among those that stay in it. The flag says
@@ -111,7 +112,7 @@ impl Door {
             if is_over {
                 // Whoever said what the queue has kept of it from before a restart.
                 let unknown = Source::Target { job: "".into(), instance: "".into() };
-                ends.push(Batch::of_distinct(unknown, at, Scope::Whole, Vec::new()));
+                ends.push(Batch::nothing(unknown, at));
             }
             (line.clone(), ends, is_over)
         });

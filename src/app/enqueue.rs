@@ -4,32 +4,34 @@ use std::fmt::Display;
 
 use tracing::warn;
 
-use super::door::Entry;
+use super::door::{Door, Entry};
 use super::line::{Line, Share};
-use super::shared::{Shared, lock};
+use super::shared::{Current, Shared, lock};
 use crate::encode::record::LeftOut;
 use crate::queue::{self, Queue};
-use crate::sample::Batch;
+use crate::sample::{Batch, Millis};
 use crate::sink::worker;
 use crate::telemetry::SinkName;
 
 impl Shared {
     /// Puts a batch into the queue, where there is somebody to take it out.
     pub(super) async fn enqueue(&self, batch: &Batch) {
-        let current = lock(&self.current).clone();
-        let Some(queue) = self.queue().filter(|_| !current.endpoints.is_empty()) else { return };
-        let now = self.clock.now();
-        let entry = lock(&self.door).enter(batch, now, &current.identity, current.max_samples);
-        self.commit(&queue, entry, &current.endpoints).await;
+        self.admit(|door, now, current| door.enter(batch, now, &current.identity, current.max_samples)).await;
     }
 
     /// Puts what targets said at one tick into the queue, in records that they share.
     pub(super) async fn enqueue_tick(&self, line: &Line, share: Share, batches: &[Batch]) {
+        self.admit(|door, now, current| {
+            door.enter_tick((line, share), batches, now, &current.identity, current.max_samples)
+        })
+        .await;
+    }
+
+    async fn admit(&self, enter: impl FnOnce(&mut Door, Millis, &Current) -> Entry) {
         let current = lock(&self.current).clone();
         let Some(queue) = self.queue().filter(|_| !current.endpoints.is_empty()) else { return };
         let now = self.clock.now();
-        let entry =
-            lock(&self.door).enter_tick((line, share), batches, now, &current.identity, current.max_samples);
+        let entry = enter(&mut lock(&self.door), now, &current);
         self.commit(&queue, entry, &current.endpoints).await;
     }
 

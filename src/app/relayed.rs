@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::line::{Line, Share};
 use super::shared::{Shared, lock};
 use crate::relay::{Group, Jobs};
-use crate::sample::{Batch, Latest, Millis, Scope, Source};
+use crate::sample::{Batch, Latest, Millis, Source};
 use crate::schedule::Ticker;
 use crate::schedule::tick::offset_for;
 
@@ -190,7 +190,7 @@ impl Shared {
             // Who was shown as gone at the last reload is known to nobody any more.
             new.retain(|source, batch| !is_gone(source) || batch.series_count() > 0);
             for (source, batch) in new.iter_mut().filter(|(source, _)| is_gone(source)) {
-                *batch = Arc::new(Batch::of_distinct(source.clone(), now, Scope::Whole, Vec::new()));
+                *batch = Arc::new(Batch::nothing(source.clone(), now));
             }
             *all = Arc::new(new);
             true

@@ -201,12 +201,12 @@ impl Shared {
             // What is relayed carries labels of its own.
             let is_ours = |source: &&Source| !matches!(source, Source::Target { .. });
             let known: Vec<Source> = self.latest.borrow().keys().filter(is_ours).cloned().collect();
-            for batch in known.into_iter().filter_map(|source| self.nothing(source)) {
+            for batch in known.into_iter().map(|source| Batch::nothing(source, self.clock.now())) {
                 self.enqueue(&batch).await;
             }
         }
         let gone: Vec<Source> = self.latest.borrow().keys().filter(|s| !has(config, s)).cloned().collect();
-        for batch in gone.into_iter().filter_map(|source| self.nothing(source)) {
+        for batch in gone.into_iter().map(|source| Batch::nothing(source, self.clock.now())) {
             self.take(batch).await;
         }
         self.configure_relay(jobs).await;
@@ -232,11 +232,6 @@ impl Shared {
             self.turn(config, queue).await;
         }
         *lock(&self.current) = new;
-    }
-
-    /// A batch that says that a source has no series any more.
-    fn nothing(&self, source: Source) -> Option<Batch> {
-        Batch::new(source, self.clock.now(), Scope::Whole, Vec::new()).ok()
     }
 
     /// A source's cycle has ended: its batch goes out everywhere, and the program's own after it.

@@ -82,7 +82,7 @@ impl Ends {
         if vanish.is_empty() {
             return;
         }
-        let nothing = Batch::of_distinct(Source::Own, self.at, crate::sample::Scope::Whole, Vec::new());
+        let nothing = Batch::nothing(Source::Own, self.at);
         let records = record::cut(&nothing, &vanish, &self.identity, self.max_samples);
         self.of.push((endpoint.to_owned(), self.records.len()));
         self.records.extend(records.into_iter().map(door::kept));

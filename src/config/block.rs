@@ -302,32 +302,22 @@ impl<T: Read> Read for Placed<T> {
     }
 }
 
-/// Names of the operator's own and their values, in the file's order; the places are those of each.
-#[derive(Debug, Default)]
-pub(super) struct Pairs(pub(super) Vec<(Setting, Setting)>);
+/// Names of the operator's own and what stands at each, in the file's order.
+#[derive(Debug)]
+pub(super) struct Named<T>(pub(super) Vec<(Setting, T)>);
 
-impl Read for Pairs {
-    const WANTED: Wanted = Wanted::Map;
+/// Names and values.
+pub(super) type Pairs = Named<Setting>;
+/// Names, each with a list of values.
+pub(super) type Lists = Named<Vec<Typed>>;
 
-    fn read(node: Node, key: &str, reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
-        let entries = match node.value {
-            Value::Empty => Vec::new(),
-            Value::Map(entries) => entries,
-            _ => return Err(reader.mismatch(&node, key, Self::WANTED)),
-        };
-        let pair = |(name, value): (super::yaml::Key, Node)| {
-            let value = Setting::read(value, &format!("{key}.{}", name.text), reader)?;
-            Ok((Setting { text: name.text, place: reader.place(name.at, key) }, value))
-        };
-        entries.into_iter().map(pair).collect::<Result<_, _>>().map(Pairs)
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Named(Vec::new())
     }
 }
 
-/// Names of the operator's own, each with a list of values.
-#[derive(Debug, Default)]
-pub(super) struct Lists(pub(super) Vec<(Setting, Vec<Typed>)>);
-
-impl Read for Lists {
+impl<T: Read> Read for Named<T> {
     const WANTED: Wanted = Wanted::Map;
 
     fn read(node: Node, key: &str, reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
@@ -336,10 +326,10 @@ impl Read for Lists {
             Value::Map(entries) => entries,
             _ => return Err(reader.mismatch(&node, key, Self::WANTED)),
         };
-        let list = |(name, value): (super::yaml::Key, Node)| {
-            let values = Vec::read(value, &format!("{key}.{}", name.text), reader)?;
-            Ok((Setting { text: name.text, place: reader.place(name.at, key) }, values))
+        let entry = |(name, value): (super::yaml::Key, Node)| {
+            let value = T::read(value, &format!("{key}.{}", name.text), reader)?;
+            Ok((Setting { text: name.text, place: reader.place(name.at, key) }, value))
         };
-        entries.into_iter().map(list).collect::<Result<_, _>>().map(Lists)
+        entries.into_iter().map(entry).collect::<Result<_, _>>().map(Named)
     }
 }

@@ -209,6 +209,11 @@ impl Batch {
         Batch { source, at, scope, clock: ClockTrust::Trusted, families: families.into() }
     }
 
+    /// A source that has no series any more.
+    pub fn nothing(source: Source, at: Millis) -> Self {
+        Self::of_distinct(source, at, Scope::Whole, Vec::new())
+    }
+
     /// The same batch, with a word on whether its time may be believed.
     #[must_use]
     pub fn with_clock(self, clock: ClockTrust) -> Self {

@@ -38,6 +38,19 @@ mod life;
 mod secured;
 mod site;
 
+/// A gateway without anything besides its URL.
+pub fn gateway(url: &str) -> Gateway {
+    let http = HttpSettings {
+        auth: Auth::None,
+        tls: TlsSettings::default(),
+        proxy: Proxy::Direct,
+        headers: Vec::new(),
+        timeout: Duration::from_secs(10),
+    };
+    let url = url.parse().expect("a URL");
+    Gateway { name: "test".into(), url, grouping: Vec::new(), delete_on_exit: false, http }
+}
+
 /// A gateway's settings and the labels that its groups begin with.
 struct Rig {
     gateway: Gateway,
@@ -48,15 +61,7 @@ struct Rig {
 
 impl Rig {
     fn new(url: &str) -> Self {
-        let http = HttpSettings {
-            auth: Auth::None,
-            tls: TlsSettings::default(),
-            proxy: Proxy::Direct,
-            headers: Vec::new(),
-            timeout: Duration::from_secs(10),
-        };
-        let url = url.parse().expect("a URL");
-        let gateway = Gateway { name: "test".into(), url, grouping: Vec::new(), delete_on_exit: false, http };
+        let gateway = gateway(url);
         Rig { gateway, job: "balena".into(), instance: "site".into(), telemetry: Telemetry::new() }
     }
 

@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use fleetpush::clock::Clock;
-use fleetpush::config::{Auth, Gateway, HttpSettings, Proxy, TlsSettings};
+use fleetpush::config::Gateway;
 use fleetpush::sample::{Batch, Family, Kind, LabelName, Latest, Millis, Own, Scope, Source, Text};
 use fleetpush::sink::pushgateway::{PushError, Pusher};
 use fleetpush::telemetry::Telemetry;
@@ -21,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::program::LIMIT;
+use crate::pushgateway::gateway;
 use crate::relay_batch::{batch, family, gone, part, series, target, with};
 use crate::servers::{Pushgateway, Suite, eventually};
 
@@ -31,16 +31,7 @@ struct Rig {
 
 impl Rig {
     fn new(url: &str) -> Rig {
-        let http = HttpSettings {
-            auth: Auth::None,
-            tls: TlsSettings::default(),
-            proxy: Proxy::Direct,
-            headers: Vec::new(),
-            timeout: Duration::from_secs(10),
-        };
-        let url = url.parse().expect("a URL");
-        let gateway = Gateway { name: "test".into(), url, grouping: Vec::new(), delete_on_exit: false, http };
-        Rig { gateway, telemetry: Telemetry::new() }
+        Rig { gateway: gateway(url), telemetry: Telemetry::new() }
     }
 
     fn grouping(mut self, name: &str, value: &str) -> Rig {

@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::{PushError, Pusher};
 use crate::http::chain;
 use crate::retry::Backoff;
-use crate::sample::{Batch, Latest, Millis, Scope, Source};
+use crate::sample::{Batch, Latest, Millis, Source};
 
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
@@ -85,9 +85,10 @@ pub(super) async fn keep(
         let last = stop.is_cancelled();
         let shown = latest.borrow_and_update().get(&source).cloned();
         let newest = match shown {
-            None if matches!(source, Source::Target { .. }) => {
-                Some(gone.get_or_insert_with(|| Arc::new(nothing(&source))).clone())
-            }
+            None if matches!(source, Source::Target { .. }) => Some(
+                gone.get_or_insert_with(|| Arc::new(Batch::nothing(source.clone(), Millis::default())))
+                    .clone(),
+            ),
             shown => {
                 gone = None;
                 shown
@@ -127,11 +128,6 @@ pub(super) async fn keep(
             () = abort.cancelled() => return source,
         }
     }
-}
-
-/// What stands for the batch of a target that is gone.
-fn nothing(source: &Source) -> Batch {
-    Batch::of_distinct(source.clone(), Millis::default(), Scope::Whole, Vec::new())
 }
 
 /// A try that failed.

@@ -82,7 +82,7 @@ fn series_of_one(value: Value<'_>) -> Result<Series, String> {
     Ok(Series { labels, value, timestamp, start, exemplars, metadata: Metadata::default() })
 }
 
-fn label(value: Value<'_>) -> Result<(String, String), String> {
+pub fn label(value: Value<'_>) -> Result<(String, String), String> {
     let (mut name, mut text) = (String::new(), String::new());
     for (number, value) in fields(value.bytes()?, &[1, 2])? {
         match number {
@@ -143,13 +143,7 @@ pub fn two(bytes: &[u8]) -> Result<Request, String> {
             other => return unknown("Request", *other),
         }
     }
-    if request.symbols.first().is_none_or(|first| !first.is_empty()) {
-        return Err("the first symbol is not empty".into());
-    }
-    let mut seen = HashSet::new();
-    if let Some(twin) = request.symbols.iter().find(|symbol| !seen.insert(symbol.as_str())) {
-        return Err(format!("the symbol {twin:?} stands twice"));
-    }
+    check_symbols(&request.symbols)?;
     let mut used = vec![false; request.symbols.len()];
     used[0] = true;
     for (_, value) in all.iter().filter(|(number, _)| *number == 5) {
@@ -160,6 +154,18 @@ pub fn two(bytes: &[u8]) -> Result<Request, String> {
         return Err(format!("the symbol {:?} is used by nothing", request.symbols[idle]));
     }
     checked(request)
+}
+
+/// Of a request of 2.0: the first is empty, and none stands twice.
+pub fn check_symbols(symbols: &[String]) -> Result<(), String> {
+    if symbols.first().is_none_or(|first| !first.is_empty()) {
+        return Err("the first symbol is not empty".into());
+    }
+    let mut seen = HashSet::new();
+    match symbols.iter().find(|symbol| !seen.insert(symbol.as_str())) {
+        Some(twin) => Err(format!("the symbol {twin:?} stands twice")),
+        None => Ok(()),
+    }
 }
 
 fn series_of_two(value: Value<'_>, symbols: &[String], used: &mut [bool]) -> Result<Series, String> {

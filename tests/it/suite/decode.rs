@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use crate::strict::Pairs;
+use crate::strict::remote_write::{check_symbols, label};
 use crate::strict::wire::{Value, fields, unknown};
 
 /// A request of either version.
@@ -204,18 +205,6 @@ fn series_of_one(value: Value<'_>) -> Result<Series, String> {
     Ok(series)
 }
 
-fn label(value: Value<'_>) -> Result<(String, String), String> {
-    let (mut name, mut text) = (String::new(), String::new());
-    for (number, value) in fields(value.bytes()?, &[1, 2])? {
-        match number {
-            1 => name = value.text()?,
-            2 => text = value.text()?,
-            other => return unknown("Label", other),
-        }
-    }
-    Ok((name, text))
-}
-
 fn two(bytes: &[u8]) -> Result<Request, String> {
     let all = fields(bytes, &[])?;
     let mut request = Request::default();
@@ -226,13 +215,7 @@ fn two(bytes: &[u8]) -> Result<Request, String> {
             other => return unknown("Request", *other),
         }
     }
-    if request.symbols.first().is_none_or(|first| !first.is_empty()) {
-        return Err("the first symbol is not empty".into());
-    }
-    let mut seen = HashSet::new();
-    if let Some(twin) = request.symbols.iter().find(|symbol| !seen.insert(symbol.as_str())) {
-        return Err(format!("the symbol {twin:?} stands twice"));
-    }
+    check_symbols(&request.symbols)?;
     for (_, value) in all.iter().filter(|(number, _)| *number == 5) {
         let series = series_of_two(*value, &request.symbols)?;
         request.series.push(series);
