@@ -118,6 +118,6 @@ impl Ends {
 /// A series with its name and every label that its records have.
 fn full(one: &Ended, identity: &Identity) -> Vec<(Text, Text)> {
     let labels = one.id.labels.with_missing(&identity.added(one.role));
-    let labels = labels.iter().map(|label| (label.name.text().clone(), label.value.clone()));
+    let labels = labels.iter().map(|label| (label.name.into(), label.value.into()));
     labels.chain([(METRIC_NAME.into(), one.id.name.text().clone())]).collect()
 }

@@ -64,7 +64,7 @@ impl Labelling {
         let Labelling::By { external, rules } = self else { return None };
         let mut labels = Working::new(series);
         for label in external.iter() {
-            labels.set_missing(label.name.text().clone(), label.value.clone());
+            labels.set_missing(label.name, label.value);
         }
         if rules.apply(&mut labels) == Fate::Drop || labels.is_empty() {
             return None;

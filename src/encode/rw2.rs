@@ -43,7 +43,7 @@ pub(super) fn series(
 ) {
     draft.clear();
     let Draft { plain, places, more: series } = draft;
-    let mut table = Symbols::new(record.symbol_count(), external.iter().len(), plain);
+    let mut table = Symbols::new(record.symbol_count(), external.iter().count(), plain);
     let mut merger = Merger::new(record, external);
     let (mut own, mut refs, mut meta) = (Vec::new(), Vec::new(), Vec::new());
     let mut described = None;
@@ -171,7 +171,7 @@ impl<'a> Symbols<'a> {
             Some(known) if known.0 != 0 => return *known,
             _ => {}
         }
-        let (name, value) = external.iter().nth(position).map_or(("", ""), |l| (l.name.as_str(), &*l.value));
+        let (name, value) = external.iter().nth(position).map_or(("", ""), |l| (l.name, l.value));
         let new = (self.text(record, name.as_bytes()), self.text(record, value.as_bytes()));
         if let Some(place) = self.external.get_mut(position) {
             *place = new;

@@ -53,9 +53,9 @@ pub(super) fn sample(out: &mut String, name: &str, labels: &Labels, value: Value
     let mut before = '{';
     for label in labels.iter() {
         out.push(before);
-        out.push_str(label.name.as_str());
+        out.push_str(label.name);
         out.push_str("=\"");
-        escape(out, &label.value, Quotes::Escaped);
+        escape(out, label.value, Quotes::Escaped);
         out.push('"');
         before = ',';
     }

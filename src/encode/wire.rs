@@ -105,7 +105,7 @@ pub(super) struct Merger<'a> {
 
 impl<'a> Merger<'a> {
     pub(super) fn new(record: &'a Flat, external: &'a Labels) -> Self {
-        let pair = |label: &'a crate::sample::Label| (label.name.as_str().as_bytes(), label.value.as_bytes());
+        let pair = |label: crate::sample::Label<'a>| (label.name.as_bytes(), label.value.as_bytes());
         let external = external.iter().map(pair).collect();
         let mut merger = Merger { record, external, names: Vec::new(), labels: Vec::new() };
         merger.merge();

@@ -34,7 +34,7 @@ impl Working {
 
     /// Begins with a series.
     pub fn of_series(name: &MetricName, labels: &Labels) -> Working {
-        let pair = |label: &Label| (label.name.text().clone(), label.value.clone());
+        let pair = |label: Label<'_>| (Text::from(label.name), Text::from(label.value));
         let name = (Text::from(METRIC_NAME), name.text().clone());
         Working::new(labels.iter().map(pair).chain([name]))
     }

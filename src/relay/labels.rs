@@ -1,9 +1,11 @@
 //! A page's labels and the target's become a series' labels, as Prometheus joins them.
 
+use std::borrow::Cow;
+
 use crate::sample::{LabelName, Text};
 
 /// Labels under work: names and values, in no order.
-pub(super) type Pairs = Vec<(Text, Text)>;
+pub(super) type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// Whose labels win.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +17,10 @@ pub(super) enum Winner {
 }
 
 /// Adds the target's labels to those of a series of its page, `empty` are those that stand there without a value.
-pub(super) fn join(
-    page: &mut Pairs,
+pub(super) fn join<'a>(
+    page: &mut Pairs<'a>,
     empty: &[impl AsRef<str>],
-    target: &[(LabelName, Text)],
+    target: &'a [(LabelName, Text)],
     winner: Winner,
 ) {
     let mut exported = Vec::new();
@@ -27,10 +29,10 @@ pub(super) fn join(
         match (known, winner) {
             (Some(_), Winner::Page) => {}
             (Some((_, kept)), Winner::Target) => {
-                exported.push((name.as_str(), std::mem::replace(kept, value.clone())));
+                exported.push((name.as_str(), std::mem::replace(kept, Cow::Borrowed(value))));
             }
             (None, Winner::Page) if empty.iter().any(|one| one.as_ref() == name.as_str()) => {}
-            (None, _) => page.push((name.text().clone(), value.clone())),
+            (None, _) => page.push((Cow::Borrowed(name.as_str()), Cow::Borrowed(value))),
         }
     }
     // Shorter names choose first, as `exported_a` may be a label of the target's too.
@@ -50,7 +52,8 @@ mod tests {
 
     fn joined(page: &[(&str, &str)], target: &[(&str, &str)], winner: Winner) -> Vec<(String, String)> {
         let (empty, filled): (Vec<_>, Vec<_>) = page.iter().partition(|(_, value)| value.is_empty());
-        let mut pairs: Pairs = filled.iter().map(|(n, v)| (Text::from(*n), Text::from(*v))).collect();
+        let mut pairs: Pairs<'_> =
+            filled.iter().map(|(n, v)| (Cow::Borrowed(*n), Cow::Borrowed(*v))).collect();
         let empty: Vec<&str> = empty.iter().map(|(name, _)| *name).collect();
         let target: Vec<_> =
             target.iter().map(|(n, v)| (LabelName::new(n).unwrap(), Text::from(*v))).collect();

@@ -64,8 +64,8 @@ fn millis(seconds: Value) -> Option<Millis> {
 
 /// Whether the labels are the same, but for those that part buckets and quantiles.
 fn are_about_the_same(one: &Labels, other: &Labels) -> bool {
-    fn plain(labels: &Labels) -> impl Iterator<Item = &Label> {
-        labels.iter().filter(|label| !matches!(label.name.as_str(), "le" | "quantile"))
+    fn plain(labels: &Labels) -> impl Iterator<Item = Label<'_>> {
+        labels.iter().filter(|label| !matches!(label.name, "le" | "quantile"))
     }
     plain(one).eq(plain(other))
 }

@@ -12,9 +12,7 @@ use super::parse::{self, Event, Identity, Parser, Sample};
 use super::points::Points;
 use super::said::Said;
 use crate::relabel::{self, Working};
-use crate::sample::{
-    Exemplar, LabelError, LabelName, Labels, METRIC_NAME, MetricName, Own, Series, SeriesId, Text,
-};
+use crate::sample::{Exemplar, Labels, METRIC_NAME, MetricName, Own, Series, SeriesId, Text};
 
 /// A page while it comes.
 #[derive(Debug)]
@@ -132,7 +130,7 @@ impl State<'_> {
         let open = &mut self.families[family as usize];
         let place = Place { family, slot: end_of(open) };
         let at = sample.at.filter(|_| self.rewrite.honor_timestamps);
-        let exemplars = sample.exemplar.as_ref().and_then(|one| exemplar(self.names, one));
+        let exemplars = sample.exemplar.as_ref().and_then(exemplar);
         let own = (at.is_some() || exemplars.is_some())
             .then(|| Box::new(Own { at, start: None, exemplars: exemplars.into_iter().collect() }));
         open.series.push(Series { labels, value: sample.value, own });
@@ -163,18 +161,16 @@ impl State<'_> {
     fn series(&mut self, identity: Identity<'_>) -> Result<Option<SeriesId>, ScrapeError> {
         let Identity { name, labels, empty } = identity;
         let name = self.names.name(&name);
-        let names = &mut *self.names;
-        let mut pairs: Pairs =
-            labels.iter().map(|(name, value)| (names.name(name), names.value(value))).collect();
+        let mut pairs: Pairs<'_> = labels;
         let winner = if self.rewrite.honor_labels { Winner::Page } else { Winner::Target };
         join(&mut pairs, &empty, &self.rewrite.labels, winner);
         let (named, labels) = if self.rewrite.rules.is_empty() {
-            let pairs = pairs.into_iter().map(|(name, value)| Ok((LabelName::relayed(&name)?, value)));
-            let pairs = pairs.collect::<Result<Vec<_>, LabelError>>();
-            (MetricName::relayed(&name).ok(), pairs.and_then(Labels::new))
+            let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
+            (MetricName::relayed(&name).ok(), Labels::relayed(pairs))
         } else {
-            let mut working =
-                Working::new(pairs.into_iter().chain([(names.name(METRIC_NAME), name.clone())]));
+            let names = &mut *self.names;
+            let pairs = pairs.iter().map(|(label, value)| (names.name(label), names.value(value)));
+            let mut working = Working::new(pairs.chain([(METRIC_NAME.into(), name.clone())]));
             if self.rewrite.rules.apply(&mut working) == relabel::Fate::Drop || working.is_empty() {
                 return Ok(None);
             }
@@ -195,8 +191,8 @@ impl State<'_> {
 
     fn within_limits(&self, name: &MetricName, labels: &Labels) -> Result<(), ScrapeError> {
         let limits = &self.rewrite.limits;
-        let count = limits.labels.filter(|limit| labels.iter().len() + 1 > *limit);
-        let all = || labels.iter().map(|label| (label.name.as_str(), &*label.value));
+        let count = limits.labels.filter(|limit| labels.iter().count() + 1 > *limit);
+        let all = || labels.iter().map(|label| (label.name, label.value));
         let all = || all().chain([(METRIC_NAME, name.as_str())]);
         let long = limits.name_length.filter(|limit| all().any(|(name, _)| name.len() > *limit));
         let wide = limits.value_length.filter(|limit| all().any(|(_, value)| value.len() > *limit));
@@ -231,16 +227,13 @@ fn shown(series: &str) -> String {
 }
 
 /// An exemplar as receivers take it.
-fn exemplar(names: &mut Names, one: &parse::Exemplar<'_>) -> Option<Exemplar> {
+fn exemplar(one: &parse::Exemplar<'_>) -> Option<Exemplar> {
     /// Characters of names and values together (OpenMetrics); Prometheus drops longer ones.
     const LONGEST: usize = 128;
     let length = |text: &Cow<'_, str>| text.chars().count();
     if one.labels.iter().map(|(name, value)| length(name) + length(value)).sum::<usize>() > LONGEST {
         return None;
     }
-    let pair = |(name, value): &(Cow<'_, str>, Cow<'_, str>)| {
-        Some((LabelName::relayed(&names.name(name)).ok()?, Text::from(&**value)))
-    };
-    let labels: Option<Vec<_>> = one.labels.iter().map(pair).collect();
-    Some(Exemplar { labels: Labels::new(labels?).ok()?, value: one.value, at: one.at })
+    let labels = Labels::relayed(one.labels.iter().map(|(name, value)| (&**name, &**value))).ok()?;
+    Some(Exemplar { labels, value: one.value, at: one.at })
 }

@@ -171,8 +171,7 @@ fn owned((name, labels, role): One<'_>) -> (SeriesId, Role) {
 }
 
 /// Whether both say the same of everything but the values.
-fn is_same<'a>(old: &'a [Family], new: &'a [Family]) -> bool {
-    let mut found = Found::default();
+fn is_same(old: &[Family], new: &[Family]) -> bool {
     old.len() == new.len()
         && old.iter().zip(new).all(|(old, new)| {
             // Exhaustive, so that a new field is not forgotten.
@@ -184,46 +183,12 @@ fn is_same<'a>(old: &'a [Family], new: &'a [Family]) -> bool {
                 && old.unit == *unit
                 && old.role == *role
                 && old.series.len() == series.len()
-                && old.series.iter().zip(series).all(|(old, new)| found.same(&old.labels, &new.labels))
+                && old
+                    .series
+                    .iter()
+                    .zip(series)
+                    .all(|(old, new)| old.labels.is_very(&new.labels) || old.labels == new.labels)
         })
-}
-
-/// Texts that were found to be equal at each place of the series before: most series have the very same ones
-/// there, which need no look then.
-#[derive(Default)]
-struct Found<'a>(Vec<[(&'a str, &'a str); 2]>);
-
-impl<'a> Found<'a> {
-    fn same(&mut self, old: &'a Labels, new: &'a Labels) -> bool {
-        if old.is_very(new) {
-            return true;
-        }
-        let (old, new) = (old.iter(), new.iter());
-        old.len() == new.len()
-            && old.zip(new).enumerate().all(|(place, (old, new))| {
-                let names = (old.name.as_str(), new.name.as_str());
-                let values = (&*old.value, &*new.value);
-                match self.0.get_mut(place) {
-                    Some([known_names, known_values]) => {
-                        equal(known_names, names) && equal(known_values, values)
-                    }
-                    None => {
-                        self.0.push([names, values]);
-                        names.0 == names.1 && values.0 == values.1
-                    }
-                }
-            })
-    }
-}
-
-fn equal<'a>(known: &mut (&'a str, &'a str), texts: (&'a str, &'a str)) -> bool {
-    let are_those = std::ptr::eq(known.0, texts.0) && std::ptr::eq(known.1, texts.1);
-    if are_those {
-        return true;
-    }
-    // Where they differ nothing is asked any more.
-    *known = texts;
-    texts.0 == texts.1
 }
 
 #[cfg(test)]

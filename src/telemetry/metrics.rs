@@ -216,6 +216,6 @@ mod tests {
         metrics.forget_sink(&remote);
         let left: Vec<_> = metrics.families().into_iter().flat_map(|family| family.series).collect();
         assert_eq!(left.len(), 1);
-        assert_eq!(left[0].labels.get("kind").map(|kind| &**kind), Some("pushgateway"));
+        assert_eq!(left[0].labels.get("kind"), Some("pushgateway"));
     }
 }

@@ -100,7 +100,7 @@ impl Relay {
         let of_name = families.iter().filter(|family| family.name.as_str() == name);
         let series = of_name.flat_map(|family| &family.series);
         let wanted = |series: &&fleetpush::sample::Series| {
-            let found: BTreeSet<&str> = series.labels.iter().map(|label| &*label.value).collect();
+            let found: BTreeSet<&str> = series.labels.iter().map(|label| label.value).collect();
             found == labels.iter().copied().collect()
         };
         series.filter(wanted).map(|series| series.value.get()).sum()

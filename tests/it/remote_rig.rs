@@ -216,7 +216,7 @@ impl Rig {
         let families = self.telemetry.families();
         let family = families.iter().find(|family| family.name.as_str() == name);
         let matches = |series: &&Series| {
-            values.iter().all(|value| series.labels.iter().any(|label| &*label.value == *value))
+            values.iter().all(|value| series.labels.iter().any(|label| label.value == *value))
         };
         family.into_iter().flat_map(|f| f.series.iter().filter(matches)).map(|s| s.value.get()).sum()
     }

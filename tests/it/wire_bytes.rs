@@ -202,7 +202,7 @@ impl Case {
     }
 }
 
-fn pair(label: &fleetpush::sample::Label) -> (String, String) {
+fn pair(label: fleetpush::sample::Label<'_>) -> (String, String) {
     (label.name.to_string(), label.value.to_string())
 }
 
@@ -471,7 +471,7 @@ proptest! {
         let part = |family: Family, label: &str| {
             let series = family.series.into_iter().enumerate().map(|(at, one)| {
                 let step = (LabelName::new(label).unwrap(), Text::from(bounds[at]));
-                let own = one.labels.iter().map(|own| (own.name.clone(), own.value.clone()));
+                let own = one.labels.iter().map(|own| (LabelName::relayed(&own.name.into()).unwrap(), Text::from(own.value)));
                 let labels = Labels::new(own.chain((!label.starts_with("no")).then_some(step))).unwrap();
                 Series { labels, value: Value::from(counts[at]), own: None }
             });

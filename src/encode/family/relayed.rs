@@ -159,24 +159,24 @@ struct Shape {
 
 /// The labels that are pushed; none where a gateway refuses one of their names.
 fn body_labels<'a>(labels: &'a Labels, group: &[(&str, &str)]) -> Option<(Pushed<'a>, Shape)> {
-    let mut all: Pushed<'a> = Vec::with_capacity(labels.iter().len());
+    let mut all: Pushed<'a> = Vec::with_capacity(labels.iter().count());
     let mut shape = Shape { lost: 0, renamed: false };
     for label in labels.iter() {
-        let name = label.name.as_str();
+        let name = label.name;
         if name.starts_with("__") || LabelName::new(name).is_err() {
             return None;
         }
         match group.iter().position(|(grouping, _)| *grouping == name) {
-            Some(place) if group[place].1 == &*label.value => shape.lost |= 1 << (place % 64),
+            Some(place) if group[place].1 == label.value => shape.lost |= 1 << (place % 64),
             Some(_) => {
                 let mut free = format!("exported_{name}");
                 while labels.get(&free).is_some() || group.iter().any(|(grouping, _)| *grouping == free) {
                     free.insert_str(0, "exported_");
                 }
                 shape.renamed = true;
-                all.push((Cow::Owned(free), &label.value));
+                all.push((Cow::Owned(free), label.value));
             }
-            None => all.push((Cow::Borrowed(name), &label.value)),
+            None => all.push((Cow::Borrowed(name), label.value)),
         }
     }
     if shape.renamed {

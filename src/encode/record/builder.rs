@@ -147,11 +147,11 @@ impl<'a> Builder<'a> {
         let mut place = 0;
         let mut unnamed = true;
         for label in merged(labels, missing) {
-            if unnamed && label.name.as_str() > METRIC_NAME {
+            if unnamed && label.name > METRIC_NAME {
                 self.refer(&mut place, METRIC_NAME, name);
                 unnamed = false;
             }
-            self.refer(&mut place, label.name.as_str(), &label.value);
+            self.refer(&mut place, label.name, label.value);
         }
         if unnamed {
             self.refer(&mut place, METRIC_NAME, name);
@@ -207,7 +207,7 @@ impl<'a> Builder<'a> {
 }
 
 /// Both in the order of their names; a name that `labels` has wins.
-fn merged<'a>(labels: &'a Labels, missing: &'a Labels) -> impl Iterator<Item = &'a Label> {
+fn merged<'a>(labels: &'a Labels, missing: &'a Labels) -> impl Iterator<Item = Label<'a>> {
     let mut own = labels.iter().peekable();
     let mut others = missing.iter().peekable();
     std::iter::from_fn(move || match (own.peek(), others.peek()) {

@@ -193,7 +193,7 @@ fn id(family: &Family, series: &Series) -> SeriesId {
 fn is_of(labels: &Labels, source: &Source) -> bool {
     match source {
         Source::Target { job, instance } => {
-            labels.get("job") == Some(job) && labels.get("instance") == Some(instance)
+            labels.get("job") == Some(&**job) && labels.get("instance") == Some(&**instance)
         }
         // Another one's batch stands alone.
         Source::Account(_) | Source::Own => true,

@@ -74,7 +74,7 @@ impl Writer {
                 // A record's positions are far below 2^63.
                 wire::number(part, 1, (position - first) as i64);
                 for label in exemplar.labels.iter() {
-                    wire::text(part, 2, label.name.as_str().as_bytes());
+                    wire::text(part, 2, label.name.as_bytes());
                     wire::text(part, 2, label.value.as_bytes());
                 }
                 wire::fixed(part, 3, exemplar.value.bits());

@@ -115,7 +115,7 @@ fn every_list_of_rules_does_to_records_what_it_does_to_labels() {
         let of_family = |family: &Family| {
             let name = family.name.text().clone();
             let one = |series: &Series| {
-                let labels = series.labels.iter().map(|l| (l.name.text().clone(), l.value.clone()));
+                let labels = series.labels.iter().map(|l| (text(l.name), text(l.value)));
                 let all: Vec<_> = labels.chain([(text("__name__"), name.clone())]).collect();
                 (all, series.value.get())
             };
