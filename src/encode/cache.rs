@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::outgoing::Plan;
-use super::record::{Layout, hash};
+use super::record::{Layout, LayoutBytes, hash};
 use super::template::{Draft, Kind, Template};
 
 /// So many layouts are remembered by their hashes, whether they are kept or not.
@@ -17,10 +17,24 @@ const REMEMBERED: usize = 4_096;
 #[derive(Debug)]
 pub(super) struct Cache {
     known: HashMap<u64, Met>,
+    /// The hash of each layout that is kept, by where its bytes stand in memory: the queue has mostly the very same
+    /// ones again.
+    by_place: HashMap<usize, u64>,
     /// Counts the layouts that were met.
     clock: u64,
     bytes: usize,
+    /// How many of these are templates'.
+    templates: usize,
     limit: usize,
+}
+
+/// Whose a layout's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// They are here alone.
+    Own,
+    /// The queue holds them too, and they cost nothing here.
+    Queue,
 }
 
 /// When a layout was met.
@@ -35,6 +49,7 @@ struct Met {
 #[derive(Debug)]
 struct Kept {
     layout: Arc<Layout>,
+    whose: Whose,
     /// No two of them have a series in common.
     templates: Vec<(Template, usize)>,
     /// What becomes of its series when they are relabelled.
@@ -44,34 +59,42 @@ struct Kept {
 
 impl Cache {
     pub(super) fn new(limit: usize) -> Cache {
-        Cache { known: HashMap::new(), clock: 0, bytes: 0, limit }
+        Cache { known: HashMap::new(), by_place: HashMap::new(), clock: 0, bytes: 0, templates: 0, limit }
     }
 
     /// The layout with these bytes, where it is kept.
-    pub(super) fn layout(&mut self, bytes: &[u8]) -> Option<Arc<Layout>> {
+    pub(super) fn layout(&mut self, bytes: &LayoutBytes<'_>) -> Option<Arc<Layout>> {
         self.clock += 1;
-        let met = self.known.entry(hash(bytes)).or_default();
+        let very = bytes.place().and_then(|place| self.by_place.get(&place)).copied();
+        let met = self.known.entry(very.unwrap_or_else(|| hash(bytes.as_slice()))).or_default();
         (met.before, met.last) = (met.last, self.clock);
-        match &met.kept {
-            Some(kept) if kept.layout.bytes() == bytes => Some(kept.layout.clone()),
-            _ => None,
-        }
+        let kept = met.kept.as_ref()?;
+        let same = very.is_some() || kept.layout.bytes() == bytes.as_slice();
+        same.then(|| kept.layout.clone())
     }
 
     /// Keeps a layout that was just met, where there is room for it.
-    pub(super) fn admit(&mut self, layout: Arc<Layout>) {
+    pub(super) fn admit(&mut self, layout: Arc<Layout>, whose: Whose) {
         self.forget();
-        let (hash, bytes) = (layout.hash(), layout.size());
-        let Some(met) = self.known.get_mut(&hash) else { return };
+        let hash = layout.hash();
+        let bytes = layout.size() + if whose == Whose::Own { layout.bytes().len() } else { 0 };
+        let Some(before) = self.known.get(&hash).map(|met| met.before) else { return };
         // Another one of the same hash makes room.
-        self.bytes -= met.kept.take().map_or(0, |kept| kept.bytes);
-        let before = met.before;
+        self.drop_kept(hash);
         if self.make_room(bytes, before)
             && let Some(met) = self.known.get_mut(&hash)
         {
-            met.kept = Some(Kept { layout, templates: Vec::new(), plan: None, bytes });
+            self.by_place.insert(layout.place(), hash);
+            met.kept = Some(Kept { layout, whose, templates: Vec::new(), plan: None, bytes });
             self.bytes += bytes;
         }
+    }
+
+    fn drop_kept(&mut self, hash: u64) {
+        let Some(kept) = self.known.get_mut(&hash).and_then(|met| met.kept.take()) else { return };
+        self.by_place.remove(&kept.layout.place());
+        self.bytes -= kept.bytes;
+        self.templates -= kept.templates.iter().map(|(_, bytes)| *bytes).sum::<usize>();
     }
 
     /// The request of this kind that was made of a layout.
@@ -92,15 +115,19 @@ impl Cache {
         });
         kept.bytes -= freed;
         self.bytes -= freed;
+        self.templates -= freed;
         let before = self.known.get(&layout.hash()).map_or(0, |met| met.before);
         let bytes = Template::size(draft);
-        if self.make_room(bytes, before)
+        // A layout alone saves less than half of the work, but takes a tenth of the memory.
+        let room_for_layouts = self.limit / 4;
+        if self.make_room(bytes + room_for_layouts.saturating_sub(self.bytes - self.templates), before)
             && let Some(template) = Template::of(kind, draft)
             && let Some(kept) = self.kept(layout)
         {
             kept.templates.push((template, bytes));
             kept.bytes += bytes;
             self.bytes += bytes;
+            self.templates += bytes;
         }
     }
 
@@ -133,6 +160,9 @@ impl Cache {
 
     /// Whether so many bytes fit, if need be in place of what was last met before `before`.
     fn make_room(&mut self, bytes: usize, before: u64) -> bool {
+        if self.bytes + bytes > self.limit {
+            self.let_go();
+        }
         let Some(mut missing) = (self.bytes + bytes).checked_sub(self.limit) else { return true };
         let mut older: Vec<(u64, u64, usize)> = Vec::new();
         for (hash, met) in self.known.iter().filter(|(_, met)| met.last < before) {
@@ -150,11 +180,21 @@ impl Cache {
         if missing > 0 {
             return false;
         }
-        for (hash, bytes) in gone {
+        for (hash, _) in gone {
+            self.drop_kept(hash);
             self.known.remove(&hash);
-            self.bytes -= bytes;
         }
         true
+    }
+
+    /// Layouts whose bytes the queue holds no longer do not come again.
+    fn let_go(&mut self) {
+        let is_gone = |kept: &Kept| kept.whose == Whose::Queue && kept.layout.is_alone();
+        let gone: Vec<u64> = (self.known.iter())
+            .filter(|(_, met)| met.kept.as_ref().is_some_and(is_gone))
+            .map(|(hash, _)| *hash)
+            .collect();
+        gone.into_iter().for_each(|hash| self.drop_kept(hash));
     }
 
     /// Bounds what is remembered of layouts that are not kept.
@@ -168,6 +208,8 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::encode::Exemplars;
     use crate::encode::record::{Flat, Identity, cut};
@@ -175,7 +217,8 @@ mod tests {
         Batch, Family, Kind as Type, Labels, MetricName, Millis, Role, Scope, Series, Source, Value,
     };
 
-    const REQUEST: usize = 1_000;
+    /// Less than three times a layout, so that three layouts take more than what is left for them.
+    const REQUEST: usize = 400;
 
     fn layout(name: &str) -> Arc<Layout> {
         let family = Family {
@@ -203,8 +246,8 @@ mod tests {
 
     /// Meets a layout as the encoder does; whether its request was there.
     fn meet(cache: &mut Cache, layout: &Arc<Layout>) -> bool {
-        if cache.layout(layout.bytes()).is_none() {
-            cache.admit(layout.clone());
+        if cache.layout(&LayoutBytes::Within(layout.bytes())).is_none() {
+            cache.admit(layout.clone(), Whose::Own);
         }
         let known = cache.template(layout, &kind(0..1)).is_some();
         if !known {
@@ -212,13 +255,18 @@ mod tests {
         }
         assert!(cache.bytes <= cache.limit);
         let kept = cache.known.values().filter_map(|met| met.kept.as_ref());
-        assert_eq!(kept.map(|kept| kept.bytes).sum::<usize>(), cache.bytes);
+        assert_eq!(kept.clone().map(|kept| kept.bytes).sum::<usize>(), cache.bytes);
+        let templates = kept.clone().flat_map(|kept| &kept.templates).map(|(_, bytes)| *bytes);
+        assert_eq!(templates.sum::<usize>(), cache.templates);
+        let places: BTreeSet<usize> = kept.map(|kept| kept.layout.place()).collect();
+        assert_eq!(places, cache.by_place.keys().copied().collect());
         known
     }
 
     /// Room for three layouts, each with its request.
     fn cache() -> Cache {
-        Cache::new(3 * (layout("a").size() + REQUEST + size_of::<Template>()))
+        let layout = layout("a");
+        Cache::new(3 * (layout.size() + layout.bytes().len() + REQUEST + size_of::<Template>()))
     }
 
     #[test]
@@ -261,12 +309,52 @@ mod tests {
     }
 
     #[test]
+    fn layouts_whose_bytes_the_queue_holds_cost_less_and_go_with_them() {
+        let held: Vec<Arc<[u8]>> = ["a", "b"].map(|name| layout(name).bytes().into()).into();
+        let read = |bytes: &Arc<[u8]>| Arc::new(Layout::read(bytes.clone()).unwrap());
+        let lists = read(&held[0]).size();
+        let mut cache = Cache::new(2 * lists);
+        for bytes in &held {
+            assert!(cache.layout(&LayoutBytes::Apart(bytes)).is_none());
+            cache.admit(read(bytes), Whose::Queue);
+        }
+        assert_eq!(cache.bytes, 2 * lists);
+        for bytes in &held {
+            let known = cache.layout(&LayoutBytes::Apart(bytes)).unwrap();
+            assert_eq!(known.place(), bytes.as_ptr() as usize);
+            // The same bytes at another place are found by their hash.
+            assert!(cache.layout(&LayoutBytes::Apart(&bytes[..].into())).is_some());
+        }
+        drop(held);
+        let next: Arc<[u8]> = layout("c").bytes().into();
+        assert!(cache.layout(&LayoutBytes::Apart(&next)).is_none());
+        cache.admit(read(&next), Whose::Queue);
+        assert_eq!((cache.bytes, cache.by_place.len()), (lists, 1));
+    }
+
+    #[test]
+    fn requests_leave_room_for_layouts() {
+        let layouts: Vec<_> = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"].map(layout).into();
+        let all: usize = layouts.iter().map(|layout| layout.size() + layout.bytes().len()).sum();
+        let mut cache = Cache::new(4 * all);
+        for layout in &layouts {
+            assert!(cache.layout(&LayoutBytes::Within(layout.bytes())).is_none());
+            cache.admit(layout.clone(), Whose::Own);
+            cache.keep(layout, kind(0..1), &Draft { plain: vec![0; all], ..Draft::default() });
+        }
+        assert!((2 * all..3 * all).contains(&cache.templates));
+        let found =
+            |cache: &mut Cache, layout: &Layout| cache.layout(&LayoutBytes::Within(layout.bytes())).is_some();
+        assert!(layouts.iter().all(|layout| found(&mut cache, layout)));
+    }
+
+    #[test]
     fn what_is_remembered_of_layouts_is_bounded() {
         let mut cache = Cache::new(0);
         let layout = layout("a");
         for number in 0..3 * REMEMBERED as u64 {
-            assert!(cache.layout(&number.to_le_bytes()).is_none());
-            cache.admit(layout.clone());
+            assert!(cache.layout(&LayoutBytes::Within(&number.to_le_bytes())).is_none());
+            cache.admit(layout.clone(), Whose::Own);
         }
         assert!(cache.known.len() <= REMEMBERED + 1);
     }

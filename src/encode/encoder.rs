@@ -4,16 +4,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::cache::Cache;
+use super::cache::{Cache, Whose};
 use super::outgoing::{Outgoing, Relabeller};
+use super::pack::Packer;
 use super::record::{Flat, Layout, Pieces};
 use super::rw1::Metadata;
 use super::template::{self, Draft, Kind};
 use super::{EncodeError, Exemplars, Labelling, rw1, rw2};
 use crate::sample::Labels;
 
-/// So much memory an endpoint's layouts and templates take at most.
-const CACHE: usize = 4 << 20;
+/// So much memory an endpoint's layouts and templates take at most, besides bytes that the queue holds as well. All
+/// layouts of 100,000 series fit, and every fifth of their templates.
+const CACHE: usize = 6 << 20;
 /// The same where there are rules: each layout is there twice then.
 const CACHE_WITH_RULES: usize = 2 * CACHE;
 
@@ -29,8 +31,7 @@ pub struct Encoder {
     exemplars: [Exemplars; 2],
     cache: Cache,
     draft: Draft,
-    snappy: snap::raw::Encoder,
-    packed: Vec<u8>,
+    packer: Packer,
 }
 
 impl Encoder {
@@ -63,8 +64,7 @@ impl Encoder {
             exemplars: [Exemplars::Without, Exemplars::With],
             cache: Cache::new(bytes),
             draft: Draft::default(),
-            snappy: snap::raw::Encoder::new(),
-            packed: Vec::new(),
+            packer: Packer::new(),
         }
     }
 
@@ -79,11 +79,12 @@ impl Encoder {
     /// # Errors
     /// [`EncodeError`] where the bytes are no record of this version.
     pub fn read(&mut self, record: impl Into<Pieces>) -> Result<Flat, EncodeError> {
-        Flat::read_with(record.into(), |bytes| match self.cache.layout(bytes.as_slice()) {
+        Flat::read_with(record.into(), |bytes| match self.cache.layout(&bytes) {
             Some(known) => Ok(known),
             None => {
                 let layout = Arc::new(Layout::read(bytes.to_bytes())?);
-                self.cache.admit(layout.clone());
+                let whose = if bytes.place().is_some() { Whose::Queue } else { Whose::Own };
+                self.cache.admit(layout.clone(), whose);
                 Ok(layout)
             }
         })
@@ -123,15 +124,15 @@ impl Encoder {
     }
 
     fn write(&mut self, record: &Flat, kind: Kind, metadata: Metadata) -> Result<Vec<u8>, EncodeError> {
-        let Encoder { external, cache, draft, snappy, packed, .. } = self;
-        let range = kind.range.clone();
+        let Encoder { external, cache, draft, packer, .. } = self;
+        let (range, is_two) = (kind.range.clone(), kind.is_two);
         let time = template::time(record, &kind);
         let known = time.and_then(|time| Some((time, cache.template(record.layout(), &kind)?)));
         match known {
             Some((time, template)) => {
                 let plain = template.filled(record.values(range.clone()), time);
                 if metadata == Metadata::Without {
-                    return pack(snappy, packed, plain);
+                    return packer.pack(plain, is_two);
                 }
                 draft.clear();
                 draft.plain.extend_from_slice(plain);
@@ -151,16 +152,6 @@ impl Encoder {
             // Behind the series, so that a template serves with it and without.
             rw1::describe(&mut draft.plain, record, range);
         }
-        pack(snappy, packed, &draft.plain)
+        packer.pack(&draft.plain, is_two)
     }
-}
-
-/// Compresses into a buffer that grows to the largest request and stays.
-fn pack(snappy: &mut snap::raw::Encoder, packed: &mut Vec<u8>, plain: &[u8]) -> Result<Vec<u8>, EncodeError> {
-    let most = snap::raw::max_compress_len(plain.len());
-    if packed.len() < most {
-        packed.resize(most, 0);
-    }
-    let length = snappy.compress(plain, packed)?;
-    Ok(packed.get(..length).unwrap_or_default().to_vec())
 }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::cache::Cache;
-use super::record::{Flat, Layout, Renamed, hash, rewritten};
+use super::cache::{Cache, Whose};
+use super::record::{Flat, Layout, LayoutBytes, Renamed, hash, rewritten};
 use super::{EncodeError, Labelling};
 use crate::sample::{METRIC_NAME, Text, Value};
 
@@ -130,8 +130,8 @@ impl Relabeller {
             }
         };
         // Its requests are kept with it.
-        if cache.layout(plan.layout.bytes()).is_none() {
-            cache.admit(plan.layout.clone());
+        if cache.layout(&LayoutBytes::Apart(plan.layout.shared())).is_none() {
+            cache.admit(plan.layout.clone(), Whose::Own);
         }
         let outgoing = record.under(plan.layout.clone(), &plan.kept);
         self.note_ended(&plan, record, &outgoing);

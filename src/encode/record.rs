@@ -17,7 +17,7 @@ pub(super) use self::builder::count;
 pub use self::cutter::{Cut, Cutter, Told};
 pub use self::decoded::{Decoded, Exemplar, Sample, decode};
 pub use self::flat::Flat;
-pub(super) use self::flat::Observed;
+pub(super) use self::flat::{LayoutBytes, Observed};
 pub(super) use self::layout::{Layout, hash};
 pub use self::pieces::{Gap, Pieces, Record};
 pub(super) use self::rewrite::{Renamed, layout as rewritten};

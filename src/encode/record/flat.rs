@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use prost::Message;
 
-use super::layout::{Layout, Place};
+use super::layout::{self, Layout, Place};
 use super::reader::{self, Parts};
 use super::{Pieces, VERSION, is_described};
 use crate::encode::EncodeError;
@@ -53,6 +53,14 @@ impl LayoutBytes<'_> {
         match self {
             LayoutBytes::Apart(bytes) => Arc::clone(bytes),
             LayoutBytes::Within(bytes) => Arc::from(*bytes),
+        }
+    }
+
+    /// Where it stands in memory, where others may hold it too.
+    pub(in crate::encode) fn place(&self) -> Option<usize> {
+        match self {
+            LayoutBytes::Apart(bytes) => Some(layout::place(bytes)),
+            LayoutBytes::Within(_) => None,
         }
     }
 
@@ -168,8 +176,8 @@ impl Flat {
     /// The families of these series, in the record's order.
     pub(in crate::encode) fn used(&self, range: Range<usize>) -> impl Iterator<Item = &pb::Family> {
         let mut used = vec![false; self.layout.families.len()];
-        for shape in self.layout.shapes.get(range).unwrap_or_default() {
-            if let Some(used) = used.get_mut(shape.family as usize) {
+        for series in range.start..range.end.min(self.series_count()) {
+            if let Some(used) = used.get_mut(self.layout.family_of(series) as usize) {
                 *used = true;
             }
         }

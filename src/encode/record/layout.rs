@@ -1,5 +1,6 @@
 //! Which series a record has, apart from their values: its bytes, and where in them everything stands.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::reader::{self, Bytes};
@@ -11,12 +12,14 @@ use crate::pb::record as pb;
 pub(in crate::encode) struct Layout {
     bytes: Arc<[u8]>,
     hash: u64,
-    pub(super) symbols: Vec<Place>,
+    /// Where the length of each stands in the bytes: there are thousands, and of many layouts.
+    pub(super) symbols: Vec<u32>,
     pub(super) families: Vec<pb::Family>,
-    pub(super) shapes: Vec<Shape>,
+    /// The same.
+    pub(super) series: Vec<u32>,
 }
 
-/// A part of a layout's or record's bytes. Half the size of a range, and there are thousands.
+/// A part of a record's bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::encode) struct Place {
     pub(super) start: u32,
@@ -24,9 +27,9 @@ pub(in crate::encode) struct Place {
 }
 
 /// A series: where its label references stand, and its family.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Shape {
-    pub(super) refs: Place,
+    pub(super) refs: Range<usize>,
     pub(super) family: u32,
 }
 
@@ -56,12 +59,12 @@ impl Layout {
             return Err(EncodeError::Contradiction("a family names a symbol that is not there"));
         }
         let mut refs = Vec::new();
-        for (position, shape) in self.shapes.iter().enumerate() {
-            self.refs(position, &mut refs);
+        for position in 0..self.series.len() {
+            let Shape { family, .. } = self.read_series(position, &mut refs);
             if refs.len() % 2 == 1 || !refs.iter().all(|r| known(*r)) {
                 return Err(EncodeError::Contradiction("a series names a symbol that is not there"));
             }
-            if shape.family as usize >= self.families.len() {
+            if family as usize >= self.families.len() {
                 return Err(EncodeError::Contradiction("a series names a family that is not there"));
             }
         }
@@ -72,20 +75,33 @@ impl Layout {
         &self.bytes
     }
 
+    pub(in crate::encode) fn shared(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
     pub(in crate::encode) fn hash(&self) -> u64 {
         self.hash
     }
 
-    /// About how much memory it takes.
+    /// About how much memory it takes besides its bytes.
     pub(in crate::encode) fn size(&self) -> usize {
-        let lists = self.symbols.capacity() * size_of::<Place>()
+        size_of::<Layout>()
+            + (self.symbols.capacity() + self.series.capacity()) * size_of::<u32>()
             + self.families.capacity() * size_of::<pb::Family>()
-            + self.shapes.capacity() * size_of::<Shape>();
-        size_of::<Layout>() + self.bytes.len() + lists
+    }
+
+    /// Where its bytes stand in memory.
+    pub(in crate::encode) fn place(&self) -> usize {
+        place(&self.bytes)
+    }
+
+    /// Whether nobody else holds its bytes.
+    pub(in crate::encode) fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.bytes) == 1
     }
 
     pub(super) fn series_count(&self) -> usize {
-        self.shapes.len()
+        self.series.len()
     }
 
     pub(super) fn symbol_count(&self) -> usize {
@@ -93,7 +109,7 @@ impl Layout {
     }
 
     pub(super) fn symbol_at(&self, position: usize) -> &[u8] {
-        self.symbols.get(position).map_or(&[], |place| self.part(*place))
+        self.symbols.get(position).map_or(&[], |at| self.part(reader::part(&self.bytes, *at)))
     }
 
     pub(super) fn families(&self) -> &[pb::Family] {
@@ -101,22 +117,40 @@ impl Layout {
     }
 
     pub(super) fn family_of(&self, series: usize) -> u32 {
-        self.shapes.get(series).map_or(0, |shape| shape.family)
+        self.shape(series).family
     }
 
     /// Puts the label references of a series in place of what `into` holds.
     pub(super) fn refs(&self, series: usize, into: &mut Vec<u32>) {
-        into.clear();
-        let place = self.shapes.get(series).map_or(Place::default(), |shape| shape.refs);
-        let mut packed = Bytes::new(self.part(place));
-        while let Some(reference) = packed.small() {
-            into.push(reference);
-        }
+        self.read_series(series, into);
     }
 
-    fn part(&self, place: Place) -> &[u8] {
-        self.bytes.get(place.start as usize..place.end as usize).unwrap_or_default()
+    #[inline]
+    fn read_series(&self, series: usize, refs: &mut Vec<u32>) -> Shape {
+        refs.clear();
+        let shape = self.shape(series);
+        let mut packed = Bytes::new(self.part(shape.refs.clone()));
+        while let Some(reference) = packed.small() {
+            refs.push(reference);
+        }
+        shape
     }
+
+    #[inline]
+    fn shape(&self, series: usize) -> Shape {
+        let at = self.series.get(series);
+        at.and_then(|at| reader::series(&self.bytes, reader::part(&self.bytes, *at))).unwrap_or_default()
+    }
+
+    #[inline]
+    fn part(&self, place: Range<usize>) -> &[u8] {
+        self.bytes.get(place).unwrap_or_default()
+    }
+}
+
+/// Where bytes stand in memory; no others stand there as long as somebody holds them.
+pub(in crate::encode) fn place(bytes: &Arc<[u8]>) -> usize {
+    bytes.as_ptr() as usize
 }
 
 /// Of a layout's bytes; four at a time, since each step waits for the one before.

@@ -88,18 +88,29 @@ pub(super) fn layout(all: &[u8]) -> Option<Layout> {
     while let Some(key) = fields.key()? {
         match key {
             Key::Length(1) => {
-                let place = fields.part()?;
-                std::str::from_utf8(all.get(place.clone())?).ok()?;
-                layout.symbols.push(self::place(&place)?);
+                layout.symbols.push(u32::try_from(fields.at).ok()?);
+                std::str::from_utf8(all.get(fields.part()?)?).ok()?;
             }
             Key::Length(2) => layout.families.push(family(all.get(fields.part()?)?)?),
-            Key::Length(3) => layout.shapes.push(series(all, fields.part()?)?),
+            Key::Length(3) => {
+                layout.series.push(u32::try_from(fields.at).ok()?);
+                let mut refs = Bytes::new(all.get(series(all, fields.part()?)?.refs)?);
+                while refs.at < refs.all.len() {
+                    refs.small()?;
+                }
+            }
             _ => return None,
         }
     }
     layout.symbols.shrink_to_fit();
-    layout.shapes.shrink_to_fit();
+    layout.series.shrink_to_fit();
     Some(layout)
+}
+
+/// The part whose length stands here; reading has checked it.
+#[inline]
+pub(super) fn part(all: &[u8], at: u32) -> Range<usize> {
+    Bytes { all, at: at as usize }.part().unwrap_or_default()
 }
 
 fn place(range: &Range<usize>) -> Option<Place> {
@@ -121,20 +132,15 @@ fn family(bytes: &[u8]) -> Option<pb::Family> {
     Some(family)
 }
 
-fn series(all: &[u8], part: Range<usize>) -> Option<Shape> {
+/// A series, its references unchecked.
+#[inline]
+pub(super) fn series(all: &[u8], part: Range<usize>) -> Option<Shape> {
     let mut shape = Shape::default();
     let mut fields = Bytes { all: all.get(..part.end)?, at: part.start };
     while let Some(key) = fields.key()? {
         match key {
             // References in two pieces are not for us.
-            Key::Length(1) if shape.refs.end == 0 => {
-                let range = fields.part()?;
-                shape.refs = place(&range)?;
-                let mut packed = Bytes::new(all.get(range)?);
-                while packed.at < packed.all.len() {
-                    packed.small()?;
-                }
-            }
+            Key::Length(1) if shape.refs.end == 0 => shape.refs = fields.part()?,
             Key::Number(2) => shape.family = fields.small()?,
             _ => return None,
         }
