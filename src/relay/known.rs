@@ -89,7 +89,11 @@ impl Known {
     pub(super) fn take(&mut self, read: Read, families: Arc<[Family]>, closed: Closed) {
         match read {
             Read::Same(length) => self.entries.truncate(length),
-            Read::Other(entries) => self.entries = entries,
+            Read::Other(mut entries) => {
+                // A list that grew has room for as many again.
+                entries.shrink_to_fit();
+                self.entries = entries;
+            }
         }
         if let Some(moved) = closed.moved {
             for entry in &mut self.entries {
