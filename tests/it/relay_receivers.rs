@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::program::LIMIT;
 use crate::relay_batch::{batch, exemplar, family, part, series, target, with};
 use crate::remote_rig::{Rig, now};
-use crate::servers::{Prometheus, Suite, VictoriaMetrics, eventually};
+use crate::servers::{Found, Prometheus, Suite, VictoriaMetrics, eventually};
 
 const NO_TARGET: &str = "global: {scrape_interval: 1h}";
 const STORAGE: &str = "--enable-feature=exemplar-storage";
@@ -215,4 +215,50 @@ async fn types_and_helps_of_a_whole_histogram_are_told_once_in_1_0() {
     assert_eq!(of("http_seconds"), (Some("histogram"), Some("What http_seconds means")), "{found}");
     assert_eq!(of("requests"), (Some("counter"), Some("What requests means")), "{found}");
     assert!(found.get("http_seconds_bucket").is_none(), "{found}");
+}
+
+/// 400 KB of which nearly all is copied from elsewhere in it, also from more than 64 KiB away.
+fn devices(at: i64) -> (Batch, BTreeMap<String, f64>) {
+    let uuid = |n: u128| format!("{:032x}", (n + 1).wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645));
+    let (mut all, mut expected) = (Vec::new(), BTreeMap::new());
+    for number in 0..1_900_u32 {
+        let (name, fleet) = (format!("device-{number}"), format!("lobby-{}", number / 50));
+        let (uuid, value) = (uuid(number.into()), f64::from(number % 7));
+        all.push(series(&[("device_name", &name), ("device_uuid", &uuid), ("fleet_name", &fleet)], value));
+        expected.insert(format!("{fleet} {name} {uuid}"), value);
+    }
+    (batch(&target("devices", "c:9100"), at, vec![family("device_online", Kind::Gauge, all)]), expected)
+}
+
+#[rstest]
+#[case::two(Suite::New, ProtobufMessage::V2)]
+#[case::one(Suite::New, ProtobufMessage::V1)]
+#[case::one_at_an_old_one(Suite::Stock, ProtobufMessage::V1)]
+#[tokio::test]
+async fn long_bodies_are_read(#[case] suite: Suite, #[case] message: ProtobufMessage) {
+    let found = |found: Vec<Found>| -> BTreeMap<String, f64> {
+        let named = |(labels, points): Found| {
+            let [fleet, name, uuid] = ["fleet_name", "device_name", "device_uuid"].map(|name| &labels[name]);
+            (format!("{fleet} {name} {uuid}"), points[0].1)
+        };
+        found.into_iter().map(named).collect()
+    };
+    let at = now() - 1_000;
+    let (page, expected) = devices(at);
+    let prometheus = Prometheus::receiver(suite).await;
+    let victoria = VictoriaMetrics::start(suite, &[]).await;
+    for url in [prometheus.write_url(), victoria.write_url()] {
+        // VictoriaMetrics knows 1.0 alone.
+        let message = if url == victoria.write_url() { ProtobufMessage::V1 } else { message };
+        let rig = Rig::new(&url).message(message);
+        let sent = tick(&rig, &mut Cutter::default(), at, std::slice::from_ref(&page));
+        assert_eq!((sent, rig.drain().await.delivered_samples), (1_900, 1_900));
+    }
+    assert_eq!(found(prometheus.stored("device_online[5m]", at).await), expected);
+    let stored = eventually("all devices are stored", LIMIT, async || {
+        let stored = victoria.stored("device_online").await;
+        (stored.len() == expected.len()).then_some(stored)
+    })
+    .await;
+    assert_eq!(found(stored), expected);
 }
