@@ -130,9 +130,9 @@ impl Encoder {
         let known = time.and_then(|time| Some((time, cache.template(record.layout(), &kind)?)));
         match known {
             Some((time, template)) => {
-                let plain = template.filled(record.values(range.clone()), time);
+                let (plain, before) = template.filled(record.values(range.clone()), time);
                 if metadata == Metadata::Without {
-                    return packer.pack(plain, is_two);
+                    return packer.again(plain, is_two, before);
                 }
                 draft.clear();
                 draft.plain.extend_from_slice(plain);

@@ -4,10 +4,14 @@
 //! of what is alike by chance, which counts where a body is mostly uuids, as in 2.0, which says each label once.
 
 use super::EncodeError;
-use super::snappy::Snappy;
+use super::snappy::{self, Copied, Snappy};
 
 /// After so many requests both are tried again.
 const TRIED_AGAIN: u32 = 64;
+/// A body may be larger by this part of it than the one in which its copies were found.
+const LARGER: usize = 128;
+/// Where it was, copies are looked for anew so many times: its values change too much.
+const PAUSE: u8 = 16;
 
 /// Two compressors and what is known of them, with memory that the next request uses again.
 #[derive(Debug)]
@@ -26,10 +30,61 @@ struct Choice {
     left: u32,
 }
 
+/// How a request that comes again and again with other values was compressed before.
+#[derive(Debug)]
+pub(super) struct Before {
+    copies: Box<[Copied]>,
+    /// More copies are not kept.
+    most: usize,
+    /// The size of the body in which they were found, and whose it was.
+    size: usize,
+    is_ours: bool,
+    pause: u8,
+}
+
+impl Before {
+    pub(super) fn new(most: usize) -> Before {
+        Before { copies: Box::default(), most, size: 0, is_ours: false, pause: 0 }
+    }
+}
+
 impl Packer {
     pub(super) fn new() -> Packer {
         let crates = snap::raw::Encoder::new();
         Packer { ours: Snappy::new(), crates, packed: Vec::new(), choices: Default::default() }
+    }
+
+    /// The compressed body of a request that was compressed before: what was found in it then is mostly still there.
+    ///
+    /// # Errors
+    /// As [`Packer::pack`].
+    pub(super) fn again(
+        &mut self,
+        plain: &[u8],
+        is_two: bool,
+        before: &mut Before,
+    ) -> Result<Vec<u8>, EncodeError> {
+        let choice = &mut self.choices[usize::from(is_two)];
+        if choice.left == 0 {
+            return self.pack(plain, is_two);
+        }
+        if let Some(left) = before.pause.checked_sub(1) {
+            before.pause = left;
+            return self.pack(plain, is_two);
+        }
+        if !before.copies.is_empty() && before.is_ours == choice.is_ours {
+            snappy::again(plain, &before.copies, &mut self.packed);
+            if self.packed.len() <= before.size + before.size / LARGER {
+                choice.left -= 1;
+                return Ok(self.packed.clone());
+            }
+            before.pause = PAUSE;
+        }
+        before.is_ours = choice.is_ours;
+        let packed = self.pack(plain, is_two)?;
+        let copies = snappy::copies(&packed).filter(|copies| copies.len() <= before.most);
+        (before.copies, before.size) = (copies.unwrap_or_default().into(), packed.len());
+        Ok(packed)
     }
 
     /// The compressed body.
@@ -38,8 +93,7 @@ impl Packer {
     /// [`EncodeError::Snappy`] for a body of over 4 GiB.
     pub(super) fn pack(&mut self, plain: &[u8], is_two: bool) -> Result<Vec<u8>, EncodeError> {
         let Packer { ours, crates, packed, choices } = self;
-        let [one, two] = choices;
-        let choice = if is_two { two } else { one };
+        let choice = &mut choices[usize::from(is_two)];
         if let Some(left) = choice.left.checked_sub(1) {
             choice.left = left;
             let compressed = if choice.is_ours {
@@ -115,5 +169,43 @@ mod tests {
         // One version's choice is not the other's.
         packer.pack(rows.as_bytes(), false).unwrap();
         assert_eq!(packer.choices.map(|choice| choice.is_ours), [true, false]);
+    }
+
+    #[test]
+    fn a_request_that_comes_again_is_not_searched_again_unless_its_body_grows() {
+        let text = |value: &dyn Fn(u32) -> u32| -> String {
+            let row = |n| format!("name=balena_devices,fleet_slug=org/lobby-{n},value={:08};", value(n));
+            (0..900).map(row).collect()
+        };
+        let unpacked = |packed: &[u8]| snap::raw::Decoder::new().decompress_vec(packed).unwrap();
+        let (mut packer, mut before) = (Packer::new(), Before::new(10_000));
+        packer.choices[0] = Choice { is_ours: true, left: TRIED_AGAIN };
+        let mut pack = |text: &str, before: &mut Before| {
+            let packed = packer.again(text.as_bytes(), false, before).unwrap();
+            assert_eq!(unpacked(&packed), text.as_bytes());
+            packed.len()
+        };
+        let calm = text(&|_| 7);
+        // The copies are found, then they are used.
+        let sizes = [(); 3].map(|()| pack(&calm, &mut before));
+        assert!(sizes.iter().all(|size| *size == sizes[0]));
+        assert!(!before.copies.is_empty());
+        let one_fleet_differs = text(&|n| if n == 450 { 8 } else { 7 });
+        let found = before.copies.as_ptr();
+        assert!(pack(&one_fleet_differs, &mut before) <= sizes[0] + 12);
+        assert_eq!((before.copies.as_ptr(), before.pause), (found, 0), "they were good enough");
+
+        let wild = text(&|n| n.wrapping_mul(2_654_435_761) % 100_000_000);
+        pack(&wild, &mut before);
+        assert!(before.copies.as_ptr() != found && before.pause == PAUSE);
+        let found = before.copies.as_ptr();
+        for left in (0..PAUSE).rev() {
+            pack(&calm, &mut before);
+            assert_eq!((before.copies.as_ptr(), before.pause), (found, left));
+        }
+
+        let mut few = Before::new(3);
+        (0..3).for_each(|_| _ = pack(&calm, &mut few));
+        assert!(few.copies.is_empty(), "more copies than are kept");
     }
 }

@@ -5,20 +5,18 @@
 //! ended (at a uuid, a number) the text is tried first at the same distance behind it. So requests of 1.0 of the fleets'
 //! series have 11 % fewer bytes, those with a uuid in each series 1 %, at about the same cost.
 
+mod elements;
+
+pub(super) use self::elements::{Copied, again, copies};
+use self::elements::{SHORTEST, SHORTEST_AGAIN, alike, copy, literal};
 use super::EncodeError;
 
 /// Numbers a hash may be.
 const SLOTS: usize = 1 << 14;
-/// A copy from anywhere takes three bytes, so it must replace more.
-const SHORTEST: usize = 6;
-/// The same at the distance of the copy before, which mostly takes two.
-const SHORTEST_AGAIN: usize = 4;
 /// A copy of so many bytes takes one element, and no other is looked for.
 const LONG: usize = 64;
 /// How far back a copy reaches with an offset of two bytes.
 const REACH: usize = 1 << 16;
-/// Below it an offset fits into an element of two bytes, which copies 4 to 11 bytes.
-const NEAR: usize = 1 << 11;
 /// So many places are looked up by their hashes before the text is tried at the distance of the last copy.
 const LOOKS: usize = 2;
 /// How far ahead it is tried there.
@@ -181,18 +179,7 @@ impl Text<'_> {
     /// How far the text is alike behind these places.
     #[inline]
     fn matching(&self, at: usize, from: usize) -> Match {
-        let rest = |place: usize| self.plain.get(place..).unwrap_or_default();
-        let ((one, last), (other, _)) = (rest(at).as_chunks::<8>(), rest(from).as_chunks::<8>());
-        let mut length = 0;
-        for (one, other) in one.iter().zip(other) {
-            let differing = u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
-            if differing != 0 {
-                return Match { at, from, length: length + differing.trailing_zeros() as usize / 8 };
-            }
-            length += 8;
-        }
-        let alike = last.iter().zip(rest(from + length)).take_while(|(one, other)| one == other);
-        Match { at, from, length: length + alike.count() }
+        Match { at, from, length: alike(self.plain, at, from) }
     }
 
     /// The same with what is alike before it, up to the end of the last copy.
@@ -205,41 +192,6 @@ impl Text<'_> {
             found = Match { at: found.at - 1, from: found.from - 1, length: found.length + 1 };
         }
         found
-    }
-}
-
-/// An element with these bytes themselves.
-fn literal(packed: &mut Vec<u8>, text: &[u8]) {
-    let Some(last) = text.len().checked_sub(1) else { return };
-    let [one, two, three, four, ..] = last.to_le_bytes();
-    match last {
-        0..60 => packed.push(one << 2),
-        60..0x100 => packed.extend_from_slice(&[60 << 2, one]),
-        0x100..0x1_0000 => packed.extend_from_slice(&[61 << 2, one, two]),
-        0x1_0000..0x100_0000 => packed.extend_from_slice(&[62 << 2, one, two, three]),
-        _ => packed.extend_from_slice(&[63 << 2, one, two, three, four]),
-    }
-    packed.extend_from_slice(text);
-}
-
-/// Elements that copy so many bytes from this distance.
-#[inline]
-fn copy(packed: &mut Vec<u8>, distance: usize, mut length: usize) {
-    /// The most that an element copies.
-    const MOST: usize = 64;
-    let [low, high, ..] = distance.to_le_bytes();
-    let is_near = distance < NEAR;
-    let far = |length: usize| [(length as u8 - 1) << 2 | 2, low, high];
-    while length > MOST {
-        // What is left is to fit into a short element.
-        let now = if is_near && length < MOST + SHORTEST_AGAIN { MOST - SHORTEST_AGAIN } else { MOST };
-        packed.extend_from_slice(&far(now));
-        length -= now;
-    }
-    if is_near && (4..12).contains(&length) {
-        packed.extend_from_slice(&[high << 5 | (length as u8 - 4) << 2 | 1, low]);
-    } else {
-        packed.extend_from_slice(&far(length));
     }
 }
 

@@ -3,7 +3,12 @@
 use std::ops::Range;
 
 use super::Exemplars;
+use super::pack::Before;
 use super::record::Flat;
+use super::snappy::Copied;
+
+/// So many copies are remembered of a request for each of its samples; where there are more, none.
+const COPIES: usize = 6;
 
 /// A request as it is written, with memory that the next one uses again.
 #[derive(Debug, Default)]
@@ -37,6 +42,7 @@ pub(super) struct Template {
     pub(super) kind: Kind,
     plain: Vec<u8>,
     places: Vec<u32>,
+    before: Before,
 }
 
 /// A timestamp as most are written: any from 2004 to 2109 takes so many bytes.
@@ -61,11 +67,12 @@ impl Template {
     /// A request that was written of a record with a [`time`].
     pub(super) fn of(kind: Kind, draft: &Draft) -> Option<Template> {
         let places: Result<Vec<u32>, _> = draft.places.iter().map(|place| u32::try_from(*place)).collect();
-        Some(Template { kind, plain: draft.plain.as_slice().into(), places: places.ok()? })
+        let before = Before::new(COPIES * draft.places.len());
+        Some(Template { kind, plain: draft.plain.as_slice().into(), places: places.ok()?, before })
     }
 
-    /// The request with these values and this time.
-    pub(super) fn filled(&mut self, values: &[[u8; 8]], time: Time) -> &[u8] {
+    /// The request with these values and this time, and how it was compressed before.
+    pub(super) fn filled(&mut self, values: &[[u8; 8]], time: Time) -> (&[u8], &mut Before) {
         for (place, value) in self.places.iter().zip(values) {
             let spot = self.plain.get_mut(*place as usize..).and_then(|rest| rest.first_chunk_mut::<15>());
             if let Some(spot) = spot {
@@ -73,11 +80,12 @@ impl Template {
                 spot[9..].copy_from_slice(&time);
             }
         }
-        &self.plain
+        (&self.plain, &mut self.before)
     }
 
     /// About how much memory it would take.
     pub(super) fn size(draft: &Draft) -> usize {
-        size_of::<Template>() + draft.plain.len() + draft.places.len() * size_of::<u32>()
+        let sample = size_of::<u32>() + COPIES * size_of::<Copied>();
+        size_of::<Template>() + draft.plain.len() + draft.places.len() * sample
     }
 }
