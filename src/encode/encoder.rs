@@ -14,7 +14,7 @@ use super::{EncodeError, Exemplars, Labelling, rw1, rw2};
 use crate::sample::Labels;
 
 /// So much memory an endpoint's layouts and templates take at most, besides bytes that the queue holds as well. All
-/// layouts of 100,000 series fit, and every seventh of their templates.
+/// layouts of 100,000 series fit, and some of their templates.
 const CACHE: usize = 4 << 20;
 /// The same where there are rules: each layout is there twice then.
 const CACHE_WITH_RULES: usize = 2 * CACHE;

@@ -1,7 +1,7 @@
 //! Requests' bodies, compressed by whichever of two compressors makes the smaller ones of an endpoint's series.
 //!
-//! Ours finds what series have in common farther away and at less cost ([`super::snappy`]); the `snap` crate finds more
-//! of what is alike by chance, which counts where a body is mostly uuids, as in 2.0, which says each label once.
+//! Ours finds what series have in common farther away ([`super::snappy`]); the `snap` crate finds more of what is alike by
+//! chance, which counts where a body is mostly uuids, as in 2.0, which says each label once.
 
 use super::EncodeError;
 use super::snappy::{self, Copied, Snappy};

@@ -2,8 +2,9 @@
 //!
 //! The `snap` crate, as every port of the original, takes pieces of 64 KiB by themselves and so writes what they have
 //! in common again in each. Here what came before is looked at as far back as a copy reaches, and where a copy has
-//! ended (at a uuid, a number) the text is tried first at the same distance behind it. So requests of 1.0 of the fleets'
-//! series have 11 % fewer bytes, those with a uuid in each series 1 %, at about the same cost.
+//! ended (at a uuid, a number) the text is tried first at the same distance behind it. A cycle of 1,000 fleets sent as 1.0
+//! has 7 % fewer bytes so, series with a uuid each 1 %. Searching costs as much as the crate's or a third more; a request
+//! that comes again is not searched ([`again`]).
 
 mod elements;
 
@@ -31,12 +32,12 @@ const END: usize = 16;
 /// A compressor, with memory that the next text uses again.
 pub(super) struct Snappy {
     /// Where six bytes of a hash stood last; 0 for nowhere.
-    places: Box<[u32]>,
+    places: Box<[u32; SLOTS]>,
 }
 
 impl Snappy {
     pub(super) fn new() -> Snappy {
-        Snappy { places: vec![0; SLOTS].into() }
+        Snappy { places: Box::new([0; SLOTS]) }
     }
 
     /// Writes the compressed text in place of what `packed` holds.
@@ -50,12 +51,8 @@ impl Snappy {
         }
         packed.clear();
         super::wire::varint(packed, given);
-        let Some(places) = self.places.first_chunk_mut::<SLOTS>() else {
-            literal(packed, plain);
-            return Ok(());
-        };
-        places.fill(0);
-        let mut text = Text { plain, places };
+        self.places.fill(0);
+        let mut text = Text { plain, places: &mut self.places };
         // Of a copy nothing is known yet at the first byte.
         let (mut at, mut begun, mut distance) = (1, 0, 0);
         let end = plain.len().saturating_sub(END);

@@ -297,6 +297,13 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_held_once_and_take_a_byte_more_for_each_short_text() {
+        let set = labels(&[("job", "page"), ("instance", "127.0.0.1:9100")]).unwrap();
+        assert_eq!(set.0.len(), "jobpageinstance127.0.0.1:9100".len() + 4);
+        assert!(set.clone().is_very(&set));
+    }
+
+    #[test]
     fn labels_are_ordered_as_their_texts_are() {
         let of = |pairs: &[(&str, &str)]| labels(pairs).unwrap();
         let long = "x".repeat(70);

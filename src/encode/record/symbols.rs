@@ -1,14 +1,15 @@
 //! A record's table of texts: a text goes in, its number comes out, each text once.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 
 use super::builder::count;
 use crate::encode::wire;
 
 pub(super) struct Symbols<'a> {
     bytes: Vec<u8>,
-    numbers: HashMap<&'a str, u32, BuildHasherDefault<Mixed>>,
+    numbers: HashMap<&'a str, u32, Mixing>,
     /// What stood at each place of the series before: mostly the next one has the same there.
     before: Vec<(&'a str, u32)>,
 }
@@ -61,9 +62,26 @@ impl<'a> Symbols<'a> {
     }
 }
 
-/// Hashes short texts eight bytes at a time. A table lives for one record of a few thousand texts of the
-/// operator's own account, so nothing is gained by making them collide.
-#[derive(Default)]
+/// Begins each hash with a number that nobody outside knows: a relayed page is foreign, and must not be able to choose
+/// texts that collide.
+#[derive(Clone)]
+struct Mixing(u64);
+
+impl Default for Mixing {
+    fn default() -> Self {
+        Mixing(RandomState::new().hash_one(0))
+    }
+}
+
+impl BuildHasher for Mixing {
+    type Hasher = Mixed;
+
+    fn build_hasher(&self) -> Mixed {
+        Mixed(self.0)
+    }
+}
+
+/// Hashes short texts eight bytes at a time.
 struct Mixed(u64);
 
 impl Mixed {

@@ -23,7 +23,7 @@ pub(in crate::encode) fn copies(packed: &[u8]) -> Option<Vec<Copied>> {
     let (mut at, mut all) = (0, Vec::<Copied>::new());
     let byte = |rest: &[u8], place: usize| rest.get(place).map(|byte| u16::from(*byte));
     while let Some(tag) = byte(rest, 0) {
-        let (elements, length, distance) = match tag & 3 {
+        let (size, length, distance) = match tag & 3 {
             0 => {
                 let extra = usize::from(tag >> 2).saturating_sub(59);
                 let mut length = usize::from(tag >> 2);
@@ -48,7 +48,7 @@ pub(in crate::encode) fn copies(packed: &[u8]) -> Option<Vec<Copied>> {
             }
         }
         at += length;
-        rest = rest.get(elements..)?;
+        rest = rest.get(size..)?;
     }
     Some(all)
 }
