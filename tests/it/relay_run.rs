@@ -150,6 +150,26 @@ async fn targets_of_a_tick_share_a_request_and_a_slow_one_holds_up_nobody() {
 }
 
 #[tokio::test]
+async fn an_account_and_targets_share_no_request_and_the_page_is_the_accounts() {
+    let (world, api) = (World::new().await, crate::webtls::api().await);
+    world.site.set("/p", Answer::text("quick 1\n"));
+    let config = world.config(&json!([world.job("site", &["p"])]));
+    let program = Program::command(&["--config.file", &config], &api, &[]);
+    world.arrives("quick", "p", |samples| samples.len() >= 3).await;
+    let has = |delivered: &Delivered, name: &str| delivered.series.iter().any(|series| series.name() == name);
+    eventually("the fleets' counts", LIMIT, async || {
+        let all = world.receiver.deliveries();
+        (all.iter().filter(|one| has(one, "balena_devices_online")).count() >= 3).then_some(())
+    })
+    .await;
+    for delivered in world.receiver.deliveries() {
+        assert!(!(has(&delivered, "quick") && has(&delivered, "balena_devices_online")), "{delivered:?}");
+    }
+    let page = get(&format!("{}/metrics", program.page().await)).await;
+    assert!(page.contains("balena_devices_online{") && !page.contains("quick"), "{page}");
+}
+
+#[tokio::test]
 async fn what_goes_away_gets_its_stale_marker_and_its_group_is_deleted() {
     let world = World::new().await;
     for page in ["a", "b"] {

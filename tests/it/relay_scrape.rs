@@ -4,6 +4,7 @@
 mod batches;
 mod parity;
 pub mod site;
+mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

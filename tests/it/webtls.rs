@@ -2,7 +2,7 @@
 //! real binary as a sender to receivers that want something of it.
 
 mod bounds;
-mod front;
+pub mod front;
 mod oauth2;
 mod page;
 mod parity;
