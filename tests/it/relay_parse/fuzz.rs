@@ -239,7 +239,7 @@ fn bounded(error: &ParseError, page: &[u8]) {
 fn has_near_times(said: &Said) -> bool {
     let Said::Sample(sample) = said else { return true };
     let exemplar = sample.exemplar.as_ref().and_then(|(.., at)| *at);
-    sample.at.into_iter().chain(exemplar).all(|at| at.0.abs() < 1 << 42)
+    sample.at.into_iter().chain(exemplar).all(|at| at.0.unsigned_abs() < 1 << 42)
 }
 
 /// Writes what was said as a page of its own, and reads that.

@@ -13,7 +13,7 @@ use super::table::{Other, pages};
 use crate::servers::{Labels, Prometheus, Suite, eventually};
 
 /// Samples that are further from the present than this are not held against what a server stores.
-const NEAR_MS: i64 = 30 * 60_000;
+const NEAR_MS: u64 = 30 * 60_000;
 
 /// A value as text, so that NaN equals itself, and the sample's own time.
 type Point = (String, Option<i64>);
@@ -82,7 +82,7 @@ fn agree(ours: &Verdict, theirs: &Verdict, with_exemplars: bool) -> bool {
 
 fn ours(format: Format, page: &[u8], now: i64) -> Verdict {
     let mut taken = Taken::default();
-    let near = |at: Option<i64>| at.is_none_or(|at| (at - now).abs() < NEAR_MS);
+    let near = |at: Option<i64>| at.is_none_or(|at| at.abs_diff(now) < NEAR_MS);
     let mut take = |event: Event<'_>| -> Result<(), ParseError> {
         let Event::Sample(sample) = event else { return Ok(()) };
         let identity = sample.identity()?;

@@ -19,6 +19,7 @@ pub const PAGES: &[Page] = &[
     open(b"m 1 1700000000\n# EOF\n", &["m 1 @1700000000000"]),
     open(b"m 1 1.0009999\n# EOF\n", &["m 1 @1000"]),
     open(b"m 1 1e300\n# EOF\n", &["m 1 @9223372036854775807"]),
+    open(b"m 1 -1e300\n# EOF\n", &["m 1 @-9223372036854775808"]),
     open(b"m 1\n", &["m 1", "! line 2, column 1: the page ends here: expected # EOF"]),
     open(b"m 1", &["m 1", "! line 1, column 4: the page ends here: expected # EOF"]),
     open(b"m 1\n# EO", &["m 1", "! line 2, column 1: a comment: expected # HELP, # TYPE, # UNIT or # EOF, as OpenMetrics has no others"]),
