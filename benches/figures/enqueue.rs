@@ -46,6 +46,6 @@ fn enqueue(batch: &Batch) -> Duration {
 pub fn entry(batch: &Batch, known: &mut Cutter, seconds: i64) -> Entry {
     let batch = batch.clone().at_time(Millis(batch.at().0 + seconds * 1_000));
     let records = known.cut(&batch, &shapes::identity(), shapes::REQUEST).into_iter();
-    let records = records.map(|r| Record::new(r.bytes(), r.samples, r.oldest_ms)).collect();
+    let records = records.map(|r| Record::new(r.bytes(), r.samples, r.at_ms)).collect();
     Entry { source: "bench".into(), scope: queue::Scope::Whole, records }
 }

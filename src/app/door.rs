@@ -182,8 +182,8 @@ impl Door {
             for record in records {
                 // A record that cannot be read costs stale markers, nothing else.
                 let Ok(record) = record::decode(record.bytes()) else { continue };
-                let last = record.series.iter().map(|series| Millis(series.timestamp)).max();
-                known.last = known.last.max(last);
+                // The tick's own time: a page's times may be ahead of it.
+                known.last = known.last.max(Some(Millis(record.timestamp)));
                 let alive = record.series.iter().filter(|series| series.value_bits != Value::STALE.bits());
                 told.extend(alive.filter_map(|series| id(&record, series, identity, &line)));
             }
@@ -203,9 +203,9 @@ fn queued(source: String, scope: queue::Scope, records: Vec<Record>, left_out: L
 
 /// A record as the queue keeps it: layouts once.
 pub(super) fn kept(record: record::Record) -> Record {
-    let record::Record { pieces: record::Pieces { own, layout }, samples, oldest_ms } = record;
+    let record::Record { pieces: record::Pieces { own, layout }, samples, at_ms } = record;
     let shared = layout.map(|gap| queue::Shared { at: gap.at, bytes: gap.bytes });
-    Record { own, shared, samples, oldest_ms }
+    Record { own, shared, samples, at_ms }
 }
 
 /// A series of a record as batches name it: without the labels that `identity` adds. One that was said under
@@ -243,20 +243,28 @@ fn ours(labels: &mut Vec<(&str, &str)>, identity: &Identity) -> Role {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Family, Kind, LabelName, Labels, MetricName, Role, Scope, Series, Value};
+    use crate::sample::{Family, Kind, LabelName, Labels, MetricName, Own, Role, Scope, Series, Value};
 
     fn identity(instance: &str) -> Identity {
         Identity { job: "balena".into(), instance: instance.into() }
     }
 
     fn batch(at: i64, fleets: &[&str]) -> Batch {
+        said(at, family(fleets))
+    }
+
+    fn said(at: i64, family: Family) -> Batch {
+        Batch::new(Source::Account("a".into()), Millis(at), Scope::Whole, vec![family]).unwrap()
+    }
+
+    fn family(fleets: &[&str]) -> Family {
         let label = || LabelName::new("fleet_name").unwrap();
         let series = fleets.iter().map(|name| Series {
             labels: Labels::new([(label(), (*name).into())]).unwrap(),
             value: Value::from(1.0),
             own: None,
         });
-        let family = Family {
+        Family {
             name: MetricName::new("balena_devices_online").unwrap(),
             kind: Kind::Gauge,
             help: "x".into(),
@@ -264,8 +272,7 @@ mod tests {
             series: series.collect(),
             of: None,
             unit: "".into(),
-        };
-        Batch::new(Source::Account("a".into()), Millis(at), Scope::Whole, vec![family]).unwrap()
+        }
     }
 
     /// Each sample as (fleet, time, whether it is a stale marker).
@@ -346,6 +353,19 @@ mod tests {
         assert_eq!(entered, [("a".into(), 5_001, true), ("b".into(), 5_001, false)]);
         let set_back = next.enter(&batch(1_000, &["b"]), Millis(1_000 - 300_000), &me, 10);
         assert!(matches!(set_back, Entry::ClockSkewed(_)), "{set_back:?}");
+    }
+
+    #[test]
+    fn after_a_restart_a_time_of_a_page_that_is_ahead_moves_no_tick() {
+        let me = identity("x");
+        let mut ahead = family(&["a", "b"]);
+        ahead.role = Role::Relayed;
+        ahead.series[0].own = Some(Own { at: Some(Millis(200_000)), ..Own::default() }.into());
+        let entry = Door::default().enter(&said(5_000, ahead), Millis(5_000), &me, 10);
+        let mut next = Door::default();
+        next.resume([("account/a".to_owned(), queued(entry))], &me);
+        let entered = samples(next.enter(&batch(6_000, &["b"]), Millis(6_000), &me, 10));
+        assert_eq!(entered, [("b".into(), 6_000, false)]);
     }
 
     #[test]

@@ -56,11 +56,11 @@ impl Shared {
     async fn append(&self, queue: &Queue, entry: queue::Entry, endpoints: &[SinkName]) {
         let source = entry.source.clone();
         let samples = entry.records.iter().map(|record| record.samples).sum();
-        let oldest_ms = entry.records.iter().map(|record| record.oldest_ms).min();
-        self.telemetry.committing(&source, samples, oldest_ms);
+        let at_ms = entry.records.first().map(|record| record.at_ms);
+        self.telemetry.committing(&source, samples, at_ms);
         let appended = queue.append(entry).await;
         if appended.trouble.is_none() {
-            self.telemetry.committed(&source, samples, oldest_ms);
+            self.telemetry.committed(&source, samples, at_ms);
         }
         self.telemetry.queue_trouble(appended.trouble.as_ref().map(|trouble| trouble as &dyn Display));
         for lost in appended.dropped {

@@ -9,7 +9,7 @@ use super::parts::Use;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) samples: u64,
-    pub(super) oldest_ms: i64,
+    pub(super) at_ms: i64,
     /// The length of its own bytes.
     pub(super) bytes: u64,
     /// The first record of its entry: records of one tick have no series in common.
@@ -22,7 +22,7 @@ impl Head {
     pub(super) fn of(record: &Record, tick: u64, part: Option<Use>) -> Self {
         // What is too short to be kept once stands in the record itself.
         let bytes = if part.is_some() { record.own.len() } else { record.length() };
-        Head { samples: record.samples as u64, oldest_ms: record.oldest_ms, bytes: bytes as u64, tick, part }
+        Head { samples: record.samples as u64, at_ms: record.at_ms, bytes: bytes as u64, tick, part }
     }
 
     /// What its own bytes take in the file.

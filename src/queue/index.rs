@@ -86,7 +86,7 @@ impl Index {
         let mut index = Index { first, cursors, kept, parts, terms, ..Index::default() };
         for (number, head) in heads.iter().copied() {
             index.cost += head.cost();
-            index.newest_ms = index.newest_ms.max(Some(head.oldest_ms));
+            index.newest_ms = index.newest_ms.max(Some(head.at_ms));
             if number < first {
                 index.held.insert(number, head);
             } else if number == index.end() {
@@ -170,13 +170,13 @@ impl Index {
 
     /// Records that some endpoint still needs, and the oldest sample in them.
     pub(super) fn needed(&self) -> (usize, Option<i64>) {
-        (self.heads.len(), self.heads.front().map(|(_, head)| head.oldest_ms))
+        (self.heads.len(), self.heads.front().map(|(_, head)| head.at_ms))
     }
 
     /// How long there is room for at the rate of the last records, if nothing is delivered.
     pub(super) fn full_in(&self, bounds: Bounds) -> Option<Duration> {
         let (begin, end) = (self.recent.front()?, self.recent.back()?);
-        let took_ms = u64::try_from(end.oldest_ms.checked_sub(begin.oldest_ms)?).ok().filter(|ms| *ms > 0)?;
+        let took_ms = u64::try_from(end.at_ms.checked_sub(begin.at_ms)?).ok().filter(|ms| *ms > 0)?;
         // The first one was there when the time began.
         let cost: u64 = self.recent.iter().skip(1).map(|head| self.parts.share(*head)).sum();
         let unneeded: u64 = self.unneeded(None).map(|(_, head)| head.cost()).sum();
@@ -192,7 +192,7 @@ impl Index {
         Waiting {
             records: self.heads.len().saturating_sub(skip),
             samples: (self.samples - before).saturating_sub(cursor.sample as u64),
-            oldest_ms: next.map(|(_, head)| head.oldest_ms),
+            oldest_ms: next.map(|(_, head)| head.at_ms),
             newest_ms: self.newest_ms,
         }
     }
@@ -298,7 +298,7 @@ impl Index {
             let place = number.checked_sub(self.end()).and_then(|place| usize::try_from(place).ok());
             place.map_or_else(|| self.head(number), |place| heads.get(place).copied())
         };
-        let newest = heads.iter().map(|head| head.oldest_ms).max().max(self.newest_ms);
+        let newest = heads.iter().map(|head| head.at_ms).max().max(self.newest_ms);
         let mut cursors = self.cursors.clone();
         let needed =
             |cursors: &BTreeMap<String, Position>| cursors.values().map(|at| at.record).min().unwrap_or(end);
@@ -317,7 +317,7 @@ impl Index {
                 first += 1;
             }
             let Some(oldest) = head(first).filter(|_| first < end) else { break };
-            let age = newest.map_or(0, |newest| newest.saturating_sub(oldest.oldest_ms));
+            let age = newest.map_or(0, |newest| newest.saturating_sub(oldest.at_ms));
             let bound = if left.cost > bounds.cost {
                 Bound::Size
             } else if u128::try_from(age).is_ok_and(|age| age > bounds.age.as_millis()) {
@@ -354,7 +354,7 @@ impl Index {
         for (record, part) in change.new.iter().zip(&change.parts.uses) {
             let head = Head::of(record, tick, *part);
             self.cost += head.cost();
-            self.newest_ms = self.newest_ms.max(Some(head.oldest_ms));
+            self.newest_ms = self.newest_ms.max(Some(head.at_ms));
             self.push(head);
         }
         while self.first < change.first {

@@ -259,7 +259,7 @@ mod tests {
 
     fn record(shared: &Arc<[u8]>) -> Record {
         let shared = Some(Shared { at: 1, bytes: shared.clone() });
-        Record { own: Arc::from([1, 2, 3].as_slice()), shared, samples: 1, oldest_ms: 0 }
+        Record { own: Arc::from([1, 2, 3].as_slice()), shared, samples: 1, at_ms: 0 }
     }
 
     fn uses(plan: &Plan) -> Vec<Option<u64>> {

@@ -160,7 +160,7 @@ pub(super) fn encode(refused: &Refused) -> Vec<u8> {
         position.sample as u64,
         *samples as u64,
         record.samples as u64,
-        record.oldest_ms.cast_unsigned(),
+        record.at_ms.cast_unsigned(),
         endpoint.len() as u64,
     ];
     let mut all = Vec::with_capacity(48 + endpoint.len() + record.length());
@@ -180,7 +180,7 @@ pub(super) fn decode(mut bytes: &[u8]) -> Option<Refused> {
         Some(u64::from_le_bytes(*number))
     };
     let (record, sample, samples, of) = (number()?, number()?, number()?, number()?);
-    let oldest_ms = number()?.cast_signed();
+    let at_ms = number()?.cast_signed();
     let length = usize::try_from(number()?).ok()?;
     let (name, bytes) = bytes.split_at_checked(length)?;
     let count = |number: u64| usize::try_from(number).ok();
@@ -188,7 +188,7 @@ pub(super) fn decode(mut bytes: &[u8]) -> Option<Refused> {
         endpoint: String::from_utf8(name.to_vec()).ok()?,
         position: Position { record, sample: count(sample)? },
         samples: count(samples)?,
-        record: Record::new(bytes.into(), count(of)?, oldest_ms),
+        record: Record::new(bytes.into(), count(of)?, at_ms),
     })
 }
 

@@ -249,7 +249,7 @@ impl Store {
             },
         };
         let samples = usize::try_from(head.samples).unwrap_or(usize::MAX);
-        Ok(Some(Record { own: own.into(), shared, samples, oldest_ms: head.oldest_ms }))
+        Ok(Some(Record { own: own.into(), shared, samples, at_ms: head.at_ms }))
     }
 
     /// What records share: one of the last ones, or read; nothing where its bytes are not those that were

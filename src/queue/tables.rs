@@ -60,11 +60,11 @@ impl Use {
 
 impl Head {
     pub(super) fn row(self) -> HeadRow {
-        (self.samples, self.oldest_ms, self.bytes, self.tick)
+        (self.samples, self.at_ms, self.bytes, self.tick)
     }
 
-    fn of_row((samples, oldest_ms, bytes, tick): HeadRow, part: Option<UseRow>) -> Self {
-        Head { samples, oldest_ms, bytes, tick, part: part.map(Use::of_row) }
+    fn of_row((samples, at_ms, bytes, tick): HeadRow, part: Option<UseRow>) -> Self {
+        Head { samples, at_ms, bytes, tick, part: part.map(Use::of_row) }
     }
 }
 
@@ -194,12 +194,8 @@ pub(super) fn read(db: &Database) -> Result<(Index, States, Shelf), StoreError> 
 
 /// What a record's checksum covers beside its bytes: in another's place, under another head or with another
 /// part, it is damaged.
-pub(super) fn named(
-    number: u64,
-    (samples, oldest_ms, bytes, tick): HeadRow,
-    part: Option<UseRow>,
-) -> Vec<u64> {
-    let mut all = vec![number, samples, oldest_ms.cast_unsigned(), bytes, tick];
+pub(super) fn named(number: u64, (samples, at_ms, bytes, tick): HeadRow, part: Option<UseRow>) -> Vec<u64> {
+    let mut all = vec![number, samples, at_ms.cast_unsigned(), bytes, tick];
     all.extend(part.into_iter().flat_map(<[u64; 2]>::from));
     all
 }

@@ -24,7 +24,7 @@ fn record(number: u64) -> Record {
     // Long enough for pages of its own, and different from every other one.
     let text = format!("record {number} ").repeat(400);
     let own = text.as_bytes().into();
-    Record { own, shared: shared(number), samples: 10, oldest_ms: i64::try_from(number).unwrap() * 1000 }
+    Record { own, shared: shared(number), samples: 10, at_ms: i64::try_from(number).unwrap() * 1000 }
 }
 
 /// What every third record has for itself; the others share one of two texts.
@@ -207,7 +207,7 @@ fn a_power_loss_at_any_point_loses_nothing_that_was_committed() {
         });
         let mut keeper = self::keeper(&disk);
         let found = keeper.with(|store| Ok(waiting(store, "a"))).unwrap();
-        let numbers: Vec<i64> = found.iter().map(|record| record.oldest_ms / 1000).collect();
+        let numbers: Vec<i64> = found.iter().map(|record| record.at_ms / 1000).collect();
         let whole: Vec<i64> = (acknowledged..committed).collect();
         // One more of each may have reached the disk without our having heard of it.
         let possible =
@@ -321,7 +321,7 @@ fn what_a_source_last_said_outlives_its_delivery_and_goes_with_the_next() {
             })
             .unwrap()
             .into_iter()
-            .map(|record| record.map(|record| record.oldest_ms / 1000))
+            .map(|record| record.map(|record| record.at_ms / 1000))
             .collect::<Vec<_>>()
     };
     keeper.append(entry(0));

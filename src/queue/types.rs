@@ -15,8 +15,8 @@ pub struct Record {
     pub shared: Option<Shared>,
     /// How many samples there are.
     pub samples: usize,
-    /// The oldest of them, milliseconds since the epoch.
-    pub oldest_ms: i64,
+    /// When they were collected, milliseconds since the epoch: what `max_age` counts from. A page's own times may differ.
+    pub at_ms: i64,
 }
 
 /// Bytes that many records have alike, which the store keeps once as long as it is given the very same.
@@ -30,8 +30,8 @@ pub struct Shared {
 
 impl Record {
     /// A record all of whose bytes are its own.
-    pub fn new(bytes: Arc<[u8]>, samples: usize, oldest_ms: i64) -> Self {
-        Record { own: bytes, shared: None, samples, oldest_ms }
+    pub fn new(bytes: Arc<[u8]>, samples: usize, at_ms: i64) -> Self {
+        Record { own: bytes, shared: None, samples, at_ms }
     }
 
     /// The encoded samples in one piece.
@@ -50,7 +50,7 @@ impl Record {
 /// Which of its bytes are shared is nothing that a record says.
 impl PartialEq for Record {
     fn eq(&self, other: &Self) -> bool {
-        (self.samples, self.oldest_ms) == (other.samples, other.oldest_ms) && self.bytes() == other.bytes()
+        (self.samples, self.at_ms) == (other.samples, other.at_ms) && self.bytes() == other.bytes()
     }
 }
 
@@ -58,8 +58,8 @@ impl Eq for Record {}
 
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Record { samples, oldest_ms, .. } = self;
-        write!(f, "Record({} bytes, {samples} samples at {oldest_ms})", self.length())
+        let Record { samples, at_ms, .. } = self;
+        write!(f, "Record({} bytes, {samples} samples at {at_ms})", self.length())
     }
 }
 

@@ -182,9 +182,9 @@ metrics! {
     rw_metadata: Counter "prometheus_remote_storage_metadata_total" ["remote_name", "url"] "Metadata entries taken by a remote-write endpoint (1.0)";
     rw_pending: Gauge "prometheus_remote_storage_samples_pending" ["remote_name", "url"] "Samples that wait for a remote-write endpoint";
     rw_shards: Gauge "prometheus_remote_storage_shards" ["remote_name", "url"] "Requests to a remote-write endpoint that may be in flight at once";
-    rw_highest_all: Gauge "prometheus_remote_storage_highest_timestamp_in_seconds" [] "Newest sample put into the queue";
-    rw_highest: Gauge "prometheus_remote_storage_queue_highest_timestamp_seconds" ["remote_name", "url"] "Newest sample put into the queue for an endpoint";
-    rw_highest_sent: Gauge "prometheus_remote_storage_queue_highest_sent_timestamp_seconds" ["remote_name", "url"] "Newest sample taken by a remote-write endpoint";
+    rw_highest_all: Gauge "prometheus_remote_storage_highest_timestamp_in_seconds" [] "Time of the newest cycle put into the queue";
+    rw_highest: Gauge "prometheus_remote_storage_queue_highest_timestamp_seconds" ["remote_name", "url"] "Time of the newest cycle put into the queue for an endpoint";
+    rw_highest_sent: Gauge "prometheus_remote_storage_queue_highest_sent_timestamp_seconds" ["remote_name", "url"] "Time of the newest cycle taken by a remote-write endpoint";
 }
 
 #[cfg(test)]

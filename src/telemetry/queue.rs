@@ -46,14 +46,14 @@ impl Telemetry {
         });
     }
 
-    /// A source's samples are about to be written to the queue, the oldest of them from `oldest_ms`.
-    pub fn committing(&self, source: &str, samples: usize, oldest_ms: Option<i64>) {
-        trace!(source, samples, oldest_ms, "committing");
+    /// A source's samples are about to be written to the queue, all of the tick at `at_ms`.
+    pub fn committing(&self, source: &str, samples: usize, at_ms: Option<i64>) {
+        trace!(source, samples, at_ms, "committing");
     }
 
     /// They are in the queue; with a durable one on the disk.
-    pub fn committed(&self, source: &str, samples: usize, oldest_ms: Option<i64>) {
-        debug!(source, samples, oldest_ms, "committed");
+    pub fn committed(&self, source: &str, samples: usize, at_ms: Option<i64>) {
+        debug!(source, samples, at_ms, "committed");
     }
 
     /// A request goes out: so many samples of a record, from `sample` on.

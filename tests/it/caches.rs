@@ -242,7 +242,7 @@ proptest! {
             let flat = if sent.by_plain_read { fresh.clone() } else { encoder.read(bytes.clone()).unwrap() };
             let count = fresh.series_count();
             prop_assert_eq!(flat.series_count(), count);
-            prop_assert_eq!(flat.newest(0..count), Some(sent.at));
+            prop_assert_eq!(flat.common_timestamp(), sent.at);
             prop_assert_eq!(flat.described(0..count), fresh.described(0..count));
             let ends = [sent.range.0.index(count + 1), sent.range.1.index(count + 1)];
             let range = if sent.is_whole { 0..count } else { ends[0].min(ends[1])..ends[0].max(ends[1]) };

@@ -141,7 +141,7 @@ proptest! {
             prop_assert_eq!(strict.series.len(), record.samples);
             prop_assert!((1..=world.max_samples).contains(&record.samples));
             let position = |name: &str| world.families.iter().position(|said| said.name == name);
-            prop_assert_eq!(Some(record.oldest_ms), strict.series.iter().map(|one| one.timestamp).min());
+            prop_assert_eq!(record.at_ms, record::decode(record.bytes()).unwrap().timestamp);
             for series in strict.series {
                 let name = series.labels.iter().find(|(name, _)| name == "__name__").unwrap();
                 let place = position(&name.1).unwrap();

@@ -65,7 +65,7 @@ fn tick(rig: &Rig, cutter: &mut Cutter, at: i64, batches: &[Batch]) -> usize {
     let records = cut
         .records
         .into_iter()
-        .map(|record| queue::Record::new(record.bytes(), record.samples, record.oldest_ms));
+        .map(|record| queue::Record::new(record.bytes(), record.samples, record.at_ms));
     let records: Vec<_> = records.collect();
     let samples = records.iter().map(|record| record.samples).sum();
     assert_eq!(records.len(), 1, "the targets of a tick share requests");

@@ -159,7 +159,7 @@ impl Rig {
         let batch = Batch::new(source, Millis(at), Scope::Whole, vec![family]).expect("no twins");
         let identity = Identity { job: "balena".into(), instance: "site".into() };
         let records = record::cut(&batch, &[], &identity, self.max_samples);
-        let records = records.into_iter().map(|r| Record::new(r.bytes(), r.samples, r.oldest_ms));
+        let records = records.into_iter().map(|r| Record::new(r.bytes(), r.samples, r.at_ms));
         self.append_records(records.collect());
     }
 

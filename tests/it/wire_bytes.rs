@@ -304,8 +304,7 @@ proptest! {
             prop_assert_eq!(&record::decode(record.bytes()).unwrap(), &decoded(read).unwrap());
             prop_assert_eq!(record::decode(record.pieces.clone()).unwrap(), record::decode(record.bytes()).unwrap());
             prop_assert_eq!(layout.series.len(), record.samples);
-            let times = record::decode(record.bytes()).unwrap().series.into_iter().map(|one| one.timestamp);
-            prop_assert_eq!(times.min(), Some(record.oldest_ms));
+            prop_assert_eq!((record.at_ms, record::decode(record.bytes()).unwrap().timestamp), (AT, AT));
             prop_assert!(record.samples <= case.max_samples);
             let unique: std::collections::BTreeSet<&String> = layout.symbols.iter().collect();
             prop_assert_eq!(unique.len(), layout.symbols.len());
@@ -355,7 +354,7 @@ proptest! {
             let mut encoder = Encoder::new(case.external.clone());
             let flat = encoder.read(&*bytes).unwrap();
             let range = 0..record.samples;
-            prop_assert_eq!(flat.newest(range.clone()), ours.series.iter().map(|one| one.timestamp).max());
+            prop_assert_eq!(flat.common_timestamp(), ours.timestamp);
             for _ in 0..2 {
                 let one: v1::WriteRequest = unpacked(&encoder.one(&flat, range.clone(), Metadata::Without).unwrap());
                 let two: v2::Request = unpacked(&encoder.two(&flat, range.clone()).unwrap());

@@ -159,14 +159,6 @@ impl Flat {
         self.layout.series_count()
     }
 
-    /// The newest timestamp of these series, milliseconds since the epoch.
-    pub fn newest(&self, range: Range<usize>) -> Option<i64> {
-        if self.offsets.is_empty() {
-            return (!range.is_empty() && range.end <= self.series_count()).then_some(self.timestamp);
-        }
-        self.offsets.get(range).unwrap_or_default().iter().map(|offset| self.timestamp + offset).max()
-    }
-
     /// The names under which type, help and unit of these series are told, where one of them is known.
     pub fn described(&self, range: Range<usize>) -> BTreeSet<&str> {
         let used = self.used(range).filter(|family| is_described(family));
@@ -231,8 +223,8 @@ impl Flat {
         self.values(series..series + 1).first().map_or(0, |bits| u64::from_le_bytes(*bits))
     }
 
-    /// The time of the samples that have none of their own.
-    pub(in crate::encode) fn common_timestamp(&self) -> i64 {
+    /// The time of the tick, which samples have that have none of their own, milliseconds since the epoch.
+    pub fn common_timestamp(&self) -> i64 {
         self.timestamp
     }
 

@@ -10,8 +10,8 @@ pub struct Record {
     pub pieces: Pieces,
     /// How many there are.
     pub samples: usize,
-    /// The oldest of them, milliseconds since the epoch.
-    pub oldest_ms: i64,
+    /// The time of their tick, milliseconds since the epoch.
+    pub at_ms: i64,
 }
 
 impl Record {

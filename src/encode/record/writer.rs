@@ -51,13 +51,15 @@ impl Writer {
         let begin = extras.partition_point(|(position, _)| *position < first);
         let end = extras.partition_point(|(position, _)| *position < first + piece.samples);
         let mine = &extras[begin..end];
-        let oldest_ms = if mine.is_empty() { at } else { self.extras(piece.samples, at, mine, first) };
+        if !mine.is_empty() {
+            self.extras(piece.samples, at, mine, first);
+        }
         let pieces = Pieces { own: self.out.as_slice().into(), layout: Some(gap) };
-        Record { pieces, samples: piece.samples, oldest_ms }
+        Record { pieces, samples: piece.samples, at_ms: at }
     }
 
-    /// Writes times, starts and exemplars; the oldest of the samples' times.
-    fn extras(&mut self, samples: usize, at: i64, extras: &[(usize, &Extra<'_>)], first: usize) -> i64 {
+    /// Writes times, starts and exemplars.
+    fn extras(&mut self, samples: usize, at: i64, extras: &[(usize, &Extra<'_>)], first: usize) {
         if extras.iter().any(|(_, extra)| extra.at != at) {
             self.list(5, samples, extras, first, |extra| {
                 let offset = extra.at.wrapping_sub(at);
@@ -85,8 +87,6 @@ impl Writer {
                 wire::text(&mut self.out, 7, part);
             }
         }
-        let oldest = extras.iter().map(|(_, extra)| extra.at).min().unwrap_or(at);
-        if extras.len() == samples { oldest } else { oldest.min(at) }
     }
 
     /// A number for each sample; 0 for those of which nothing is said.

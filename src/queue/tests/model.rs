@@ -120,7 +120,7 @@ proptest! {
                         own: vec![u8::try_from(number % 251).unwrap(); usize::from(size)].into(),
                         shared: super::shared(u64::from(size)),
                         samples: usize::from(size % 5 + 1),
-                        oldest_ms: i64::try_from(number).unwrap(),
+                        at_ms: i64::try_from(number).unwrap(),
                     }).collect();
                     model.records.extend(records.clone());
                     let turns: Vec<Turn> = turn.into_iter().map(|(endpoint, after)| Turn {

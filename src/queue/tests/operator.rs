@@ -117,7 +117,7 @@ fn a_verification_counts_what_is_whole_and_what_is_not() {
         .with(|store| {
             let numbers: Vec<u64> = store.index().numbers().collect();
             let shelved: Vec<u64> = store.shelved().collect();
-            let records = verify::records(store, &numbers, |record| record.oldest_ms != 1_000)?;
+            let records = verify::records(store, &numbers, |record| record.at_ms != 1_000)?;
             Ok(records.and(verify::shelved(store, &shelved, |_| true)?))
         })
         .unwrap();

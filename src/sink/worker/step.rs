@@ -303,7 +303,7 @@ impl Worker {
             protocol: sent.protocol.as_str(),
             code,
             at: self.clock.now(),
-            newest: sent.record.record().newest(sent.sent.clone()).map(Millis),
+            newest: Some(Millis(sent.record.record().common_timestamp())),
             written,
         };
         self.telemetry.delivered(&self.sink, &delivery);

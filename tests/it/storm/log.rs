@@ -108,7 +108,7 @@ impl Life {
 
 fn said(line: &str) -> Said {
     let text = |name| field(line, name).map(str::to_owned);
-    let at = field(line, "oldest_ms").and_then(|text| text.parse().ok());
+    let at = field(line, "at_ms").and_then(|text| text.parse().ok());
     Said { source: text("source").expect("a source"), samples: number(line, "samples"), at }
 }
 
@@ -128,8 +128,8 @@ mod tests {
     fn the_phases_of_a_killed_run_are_its_last_lines() {
         let asked = "level=debug source=balena message=collecting\n";
         let collected = "level=info source=balena fleets=1 series=2 took_ms=1 message=collected\n";
-        let committing = "level=trace source=account/balena samples=2 oldest_ms=5 message=committing\n";
-        let committed = "level=debug source=account/balena samples=2 oldest_ms=5 message=committed\n";
+        let committing = "level=trace source=account/balena samples=2 at_ms=5 message=committing\n";
+        let committed = "level=debug source=account/balena samples=2 at_ms=5 message=committed\n";
         let sending = "level=trace sink=env record=0 sample=0 samples=2 message=sending\n";
         let answered = |code| format!("level=trace sink=env code={code} message=answered\n");
         let acknowledged = "level=trace sink=env record=0 sample=0 samples=2 message=acknowledged\n";

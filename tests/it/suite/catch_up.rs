@@ -98,7 +98,7 @@ impl Site {
             own: record.pieces.own,
             shared: record.pieces.layout.map(|gap| queue::Shared { at: gap.at, bytes: gap.bytes }),
             samples: record.samples,
-            oldest_ms: record.oldest_ms,
+            at_ms: record.at_ms,
         };
         rig.append_records(cut.records.into_iter().map(record).collect());
         self.ticks += 1;

@@ -2,10 +2,7 @@
 
 use super::case::{Case, has, scraped, times};
 use super::decode::STALE;
-
-fn now_ms() -> i64 {
-    fleetpush::clock::Clock::SYSTEM.now().0
-}
+use crate::remote_rig::now;
 
 #[tokio::test]
 async fn empty_scrape() {
@@ -80,7 +77,7 @@ async fn special_float_combinations() {
 async fn zero_timestamp() {
     // A sample of 1970 is the page's own word; whatever becomes of it, what stands beside it arrives, each second.
     let seen = Case::page("test_metric 42 0\nother 1\n").run_until(times(3, "other")).await;
-    let now = now_ms();
+    let now = now();
     for name in ["other", "up"] {
         assert!(seen.samples(name).iter().all(|(_, at, _)| (now - at).abs() < 300_000), "{name}");
     }
@@ -91,7 +88,7 @@ async fn zero_timestamp() {
 
 #[tokio::test]
 async fn future_timestamp() {
-    let tomorrow = now_ms() + 86_400_000;
+    let tomorrow = now() + 86_400_000;
     let seen = Case::page(format!("test_metric 42 {tomorrow}\nother 1\n")).run_until(times(2, "other")).await;
     assert!(seen.requests.iter().all(|got| !has(got, "test_metric")), "it would block every other sender");
     assert!(seen.values("up").iter().all(|value| *value == 1.0), "the scrape itself is good");

@@ -2,10 +2,7 @@
 
 use super::case::{Case, Seen, has, scraped, times};
 use super::site::{OPEN, Page};
-
-fn now_ms() -> i64 {
-    fleetpush::clock::Clock::SYSTEM.now().0
-}
+use crate::remote_rig::now;
 
 /// What comes of a page in OpenMetrics.
 async fn open(body: &str) -> Seen {
@@ -68,20 +65,20 @@ async fn start_timestamp_zero_handling() {
 async fn timestamp_precision() {
     let seen = scraped("test_metric 42\n").await;
     let at = seen.last().one("test_metric").sample().at;
-    assert!((now_ms() - at).abs() < 600_000, "{at}");
+    assert!((now() - at).abs() < 600_000, "{at}");
 }
 
 #[tokio::test]
 async fn timestamp_future_values() {
     // A sample of tomorrow would block every later one at some receivers; what stands beside it arrives.
-    let tomorrow = now_ms() + 86_400_000;
+    let tomorrow = now() + 86_400_000;
     let seen = Case::page(format!("test_metric 42 {tomorrow}\nother 1\n")).run_until(times(2, "other")).await;
-    let horizon = now_ms() + 300_000;
+    let horizon = now() + 300_000;
     for series in seen.requests.iter().flat_map(|got| &got.request().series) {
         assert!(series.sample().at <= horizon, "{series:?}");
     }
     // In five minutes of the future it is somebody's clock, and taken as it is.
-    let soon = now_ms() + 60_000;
+    let soon = now() + 60_000;
     let seen = Case::page(format!("test_metric 42 {soon}\n"))
         .run_until(|got| got.iter().any(|g| has(g, "up")))
         .await;
@@ -90,7 +87,7 @@ async fn timestamp_future_values() {
 
 #[tokio::test]
 async fn start_timestamp_before_sample_timestamp() {
-    let created = now_ms() / 1000 - 60;
+    let created = now() / 1000 - 60;
     let page =
         format!("# TYPE test_counter counter\ntest_counter_total 100\ntest_counter_created {created}\n");
     let seen = open(&page).await;

@@ -7,6 +7,7 @@ use super::super::case::{Case, Seen, Version, has, times};
 use super::super::decode::STALE;
 use super::super::sender::Sender;
 use super::super::site::{Got, Page, Reply};
+use crate::remote_rig::now;
 
 const ALL_FROM: i64 = 1_000_000_000_000;
 
@@ -18,13 +19,9 @@ fn pages(by: Sender, pages: impl Fn(usize) -> Page + Send + Sync + 'static) -> C
     Case::pages(pages).version(Version::One).sender(by)
 }
 
-fn now_ms() -> i64 {
-    fleetpush::clock::Clock::SYSTEM.now().0
-}
-
 /// A page with the time of the scrape.
 fn clock_page(_: usize) -> Page {
-    Page::of(format!("# HELP now The time\n# TYPE now gauge\nnow {}\n", now_ms()))
+    Page::of(format!("# HELP now The time\n# TYPE now gauge\nnow {}\n", now()))
 }
 
 /// The labels of the series of this name, each once.
@@ -179,9 +176,9 @@ pub async fn staleness(by: Sender) {
 }
 
 pub async fn timestamp(by: Sender) {
-    let start = now_ms();
+    let start = now();
     let seen = old(by, "# TYPE gauge gauge\ngauge 42\n").run_until(times(3, "gauge")).await;
-    let end = now_ms();
+    let end = now();
     let times: Vec<i64> = seen.samples("gauge").into_iter().map(|(_, at, _)| at).collect();
     assert!(times.iter().all(|at| (start..=end).contains(at)), "{start} {times:?} {end}");
     assert!(times.is_sorted_by(|one, two| one < two), "{times:?}");
