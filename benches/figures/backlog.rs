@@ -75,7 +75,7 @@ fn drained(binary: &Path, cycles: usize, fleets: usize) -> Vec<Row> {
 /// Fills the queue in a folder, for the endpoint that the variables name: the folder, cycles, fleets.
 pub fn fill(arguments: &[String]) {
     let number = |position: usize| arguments[position].parse::<usize>().expect("a number");
-    let (cycles, batch) = (number(1), shapes::fleets(number(2)));
+    let (cycles, said) = (number(1), shapes::cycles(&shapes::fleets(number(2))));
     let queue = Queue::open(arguments[0].clone().into(), SIZE, AGE).expect("an empty folder can be used");
     let runtime = runtime();
     runtime.block_on(queue.register("env")).expect("the store is open");
@@ -83,7 +83,7 @@ pub fn fill(arguments: &[String]) {
     let start = -60 * cycles as i64;
     let mut known = Cutter::default();
     for number in 0..cycles {
-        let entry = enqueue::entry(&batch, &mut known, start + 60 * number as i64);
+        let entry = enqueue::entry(&said[number % said.len()], &mut known, start + 60 * number as i64);
         assert_eq!(runtime.block_on(queue.append(entry)), Appended::default(), "the queue has room");
     }
 }

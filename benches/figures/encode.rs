@@ -19,8 +19,9 @@ const SAMPLES: usize = 3_000_000;
 const TURNS: usize = 4;
 
 /// CPU and bytes of both versions for a shape: of ticks that come again, and of the first one.
-pub fn rows(shape: &str, ticks: &[Batch; 2], limits: [&'static str; 2]) -> Vec<Row> {
-    let records = &ticks.each_ref().map(shapes::cut);
+pub fn rows(shape: &str, ticks: &[Batch], limits: [&'static str; 2]) -> Vec<Row> {
+    let mut cutter = Cutter::default();
+    let records = &ticks.iter().map(|tick| shapes::cut_again(tick, &mut cutter)).collect::<Vec<_>>();
     let samples: usize = records[0].iter().map(|record| record.samples).sum();
     let rounds = (SAMPLES / TURNS / samples).max(1);
     let ones = bodies(&records[1], one);
@@ -43,7 +44,7 @@ pub fn rows(shape: &str, ticks: &[Batch; 2], limits: [&'static str; 2]) -> Vec<R
             &mut |tick| drop(black_box(shapes::cut(&ticks[tick]))),
         ];
         for (turn, used) in turns.into_iter().zip(&mut used) {
-            *used += cpu::of(|| (0..rounds).for_each(|round| turn(round % 2)));
+            *used += cpu::of(|| (0..rounds).for_each(|round| turn(round % ticks.len())));
         }
     }
     let [one_used, one_floor, two_used, two_floor, cut_used, first_one, first_two, first_cut] =
@@ -101,13 +102,13 @@ pub fn encoder() -> Encoder {
 
 /// All of a record, read and written as a request of 1.0.
 pub fn one(encoder: &mut Encoder, record: &Record) -> Vec<u8> {
-    let flat = encoder.read(record.bytes()).expect("a record of our own");
+    let flat = encoder.read(record.pieces.clone()).expect("a record of our own");
     encoder.one(&flat, 0..record.samples, Metadata::Without).expect("a small request")
 }
 
 /// All of a record, read and written as a request of 2.0.
 pub fn two(encoder: &mut Encoder, record: &Record) -> Vec<u8> {
-    let flat = encoder.read(record.bytes()).expect("a record of our own");
+    let flat = encoder.read(record.pieces.clone()).expect("a record of our own");
     encoder.two(&flat, 0..record.samples).expect("a small request")
 }
 

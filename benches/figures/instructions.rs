@@ -67,8 +67,8 @@ pub fn work(arguments: &[String]) {
         }
         work => {
             let ticks = [0, 1].map(|tick| shapes::devices_at(DEVICES, tick));
-            let records = ticks.each_ref().map(shapes::cut);
             let (mut known, mut encoder) = (Cutter::default(), encode::encoder());
+            let records = ticks.each_ref().map(|tick| shapes::cut_again(tick, &mut known));
             // The first round knows nothing yet, and is subtracted.
             for tick in (0..rounds).map(|round| round % 2) {
                 match work {

@@ -76,7 +76,7 @@ fn some(part: &str) -> Vec<Row> {
         "collect" => [100, 1_000].into_iter().flat_map(collect::rows).collect(),
         "enqueue" => enqueue::rows(),
         "encode" => [
-            encode::rows(fleets, &[0, 1].map(|_| shapes::fleets(1_000)), ["", "≤ 0.7 × 1.0"]),
+            encode::rows(fleets, &shapes::cycles(&shapes::fleets(1_000)), ["", "≤ 0.7 × 1.0"]),
             encode::rows(devices, &[0, 1].map(|tick| shapes::devices_at(10_000, tick)), ["", ""]),
             encode::byte_rows(
                 "uuids that count up",

@@ -98,6 +98,22 @@ fn devices_with(count: usize, tick: u64, mut uuid: impl FnMut(usize) -> String) 
         .expect("no two devices are equal")
 }
 
+/// A cycle and those behind it: in each another one of fifty values is not that of the first.
+pub fn cycles(first: &Batch) -> [Batch; 4] {
+    [0, 1, 2, 3].map(|cycle| {
+        let mut random = fastrand::Rng::with_seed(cycle);
+        let mut families = first.families().to_vec();
+        for series in families.iter_mut().flat_map(|family| &mut family.series) {
+            if cycle > 0 && random.u8(..50) == 0 {
+                // Offline, or one device more.
+                let value = series.value.get();
+                series.value = Value::from(if value == 1.0 { 0.0 } else { value + 1.0 });
+            }
+        }
+        Batch::new(first.source().clone(), first.at(), first.scope(), families).expect("the same series")
+    })
+}
+
 /// The same series as they stand on a page, without their values.
 pub fn page_names(count: usize) -> Vec<String> {
     let mut random = fastrand::Rng::with_seed(1);
