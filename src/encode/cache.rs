@@ -103,8 +103,8 @@ impl Cache {
         kept.templates.iter_mut().map(|(template, _)| template).find(|template| template.kind == *kind)
     }
 
-    /// Keeps a request in place of others that have series in common with it, where there is room.
-    pub(super) fn keep(&mut self, layout: &Arc<Layout>, kind: Kind, draft: &Draft) {
+    /// Keeps a request, which takes so many bytes compressed, in place of others that have series in common with it, where there is room.
+    pub(super) fn keep(&mut self, layout: &Arc<Layout>, kind: Kind, draft: &Draft, packed: usize) {
         let Some(kept) = self.kept(layout) else { return };
         let mut freed = 0;
         kept.templates.retain(|(template, bytes)| {
@@ -117,11 +117,11 @@ impl Cache {
         self.bytes -= freed;
         self.templates -= freed;
         let before = self.known.get(&layout.hash()).map_or(0, |met| met.before);
-        let bytes = Template::size(draft);
+        let bytes = Template::size(draft, packed);
         // A layout alone saves less than half of the work, but takes a tenth of the memory.
         let room_for_layouts = self.limit / 4;
         if self.make_room(bytes + room_for_layouts.saturating_sub(self.bytes - self.templates), before)
-            && let Some(template) = Template::of(kind, draft)
+            && let Some(template) = Template::of(kind, draft, packed)
             && let Some(kept) = self.kept(layout)
         {
             kept.templates.push((template, bytes));
@@ -218,7 +218,7 @@ mod tests {
     };
 
     /// Less than three times a layout, so that three layouts take more than what is left for them.
-    const REQUEST: usize = 400;
+    const REQUEST: usize = 200;
 
     fn layout(name: &str) -> Arc<Layout> {
         let family = Family {
@@ -251,7 +251,7 @@ mod tests {
         }
         let known = cache.template(layout, &kind(0..1)).is_some();
         if !known {
-            cache.keep(layout, kind(0..1), &draft());
+            cache.keep(layout, kind(0..1), &draft(), 0);
         }
         assert!(cache.bytes <= cache.limit);
         let kept = cache.known.values().filter_map(|met| met.kept.as_ref());
@@ -266,7 +266,7 @@ mod tests {
     /// Room for three layouts, each with its request.
     fn cache() -> Cache {
         let layout = layout("a");
-        Cache::new(3 * (layout.size() + layout.bytes().len() + REQUEST + size_of::<Template>()))
+        Cache::new(3 * (layout.size() + layout.bytes().len() + Template::size(&draft(), 0)))
     }
 
     #[test]
@@ -297,11 +297,11 @@ mod tests {
     fn a_request_takes_the_place_of_those_with_series_in_common() {
         let (mut cache, layout) = (cache(), layout("a"));
         meet(&mut cache, &layout);
-        cache.keep(&layout, kind(1..3), &draft());
+        cache.keep(&layout, kind(1..3), &draft(), 0);
         for (range, kept) in [(0..1, true), (1..3, true)] {
             assert_eq!(cache.template(&layout, &kind(range)).is_some(), kept);
         }
-        cache.keep(&layout, Kind { is_two: true, ..kind(0..2) }, &draft());
+        cache.keep(&layout, Kind { is_two: true, ..kind(0..2) }, &draft(), 0);
         for range in [0..1, 1..3, 0..2] {
             assert!(cache.template(&layout, &kind(range)).is_none());
         }
@@ -340,7 +340,7 @@ mod tests {
         for layout in &layouts {
             assert!(cache.layout(&LayoutBytes::Within(layout.bytes())).is_none());
             cache.admit(layout.clone(), Whose::Own);
-            cache.keep(layout, kind(0..1), &Draft { plain: vec![0; all], ..Draft::default() });
+            cache.keep(layout, kind(0..1), &Draft { plain: vec![0; all], ..Draft::default() }, 0);
         }
         assert!((2 * all..3 * all).contains(&cache.templates));
         let found =

@@ -13,9 +13,9 @@ use super::template::{self, Draft, Kind};
 use super::{EncodeError, Exemplars, Labelling, rw1, rw2};
 use crate::sample::Labels;
 
-/// So much memory an endpoint's layouts and templates take at most, besides bytes that the queue holds as well. All
-/// layouts of 100,000 series fit, and some of their templates.
-const CACHE: usize = 4 << 20;
+/// So much memory an endpoint's layouts and templates take at most, besides bytes that the queue holds as well. All that
+/// a cycle of 1,000 fleets needs fits; of 100,000 series all layouts, and some templates.
+const CACHE: usize = 6 << 20;
 /// The same where there are rules: each layout is there twice then.
 const CACHE_WITH_RULES: usize = 2 * CACHE;
 
@@ -128,14 +128,15 @@ impl Encoder {
         let (range, is_two) = (kind.range.clone(), kind.is_two);
         let time = template::time(record, &kind);
         let known = time.and_then(|time| Some((time, cache.template(record.layout(), &kind)?)));
+        let is_new = known.is_none();
         match known {
             Some((time, template)) => {
-                let (plain, before) = template.filled(record.values(range.clone()), time);
+                let values = record.values(range.clone());
                 if metadata == Metadata::Without {
-                    return packer.again(plain, is_two, before);
+                    return packer.again(template, values, time, is_two);
                 }
                 draft.clear();
-                draft.plain.extend_from_slice(plain);
+                draft.plain.extend_from_slice(template.blank.filled(values, time));
             }
             None => {
                 if kind.is_two {
@@ -143,15 +144,18 @@ impl Encoder {
                 } else {
                     rw1::series(draft, record, range.clone(), external, kind.exemplars);
                 }
-                if time.is_some() {
-                    cache.keep(record.layout(), kind, draft);
-                }
             }
         }
+        let series = draft.plain.len();
         if metadata == Metadata::With {
             // Behind the series, so that a template serves with it and without.
             rw1::describe(&mut draft.plain, record, range);
         }
-        packer.pack(&draft.plain, is_two)
+        let packed = packer.pack(&draft.plain, is_two)?;
+        if is_new && time.is_some() {
+            draft.plain.truncate(series);
+            cache.keep(record.layout(), kind, draft, packed.len());
+        }
+        Ok(packed)
     }
 }

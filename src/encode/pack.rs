@@ -4,13 +4,14 @@
 //! chance, which counts where a body is mostly uuids, as in 2.0, which says each label once.
 
 use super::EncodeError;
-use super::snappy::{self, Copied, Snappy};
+use super::snappy::{Rows, Snappy};
+use super::template::{Template, Time};
 
 /// After so many requests both are tried again.
 const TRIED_AGAIN: u32 = 64;
-/// A body may be larger by this part of it than the one in which its copies were found.
-const LARGER: usize = 128;
-/// Where it was, copies are looked for anew so many times: its values change too much.
+/// A body may be larger by this part of it than the one that was compressed last.
+const LARGER: usize = 24;
+/// Where it is, it is compressed anew so many times: its values change too much.
 const PAUSE: u8 = 16;
 
 /// Two compressors and what is known of them, with memory that the next request uses again.
@@ -28,23 +29,33 @@ struct Choice {
     is_ours: bool,
     /// Requests until both are tried.
     left: u32,
+    /// The longest body since they were.
+    longest: usize,
+}
+
+impl Choice {
+    /// Whether both are to be tried with a body of this length. A short one is no measure for the long ones, which
+    /// count.
+    fn is_due(&mut self, length: usize) -> bool {
+        self.longest = self.longest.max(length);
+        self.left == 0 && 2 * length >= self.longest
+    }
 }
 
 /// How a request that comes again and again with other values was compressed before.
 #[derive(Debug)]
 pub(super) struct Before {
-    copies: Box<[Copied]>,
-    /// More copies are not kept.
+    rows: Option<Rows>,
+    /// A body of more bytes is not kept.
     most: usize,
-    /// The size of the body in which they were found, and whose it was.
-    size: usize,
+    /// Whose the kept one was.
     is_ours: bool,
     pause: u8,
 }
 
 impl Before {
     pub(super) fn new(most: usize) -> Before {
-        Before { copies: Box::default(), most, size: 0, is_ours: false, pause: 0 }
+        Before { rows: None, most, is_ours: false, pause: 0 }
     }
 }
 
@@ -54,36 +65,39 @@ impl Packer {
         Packer { ours: Snappy::new(), crates, packed: Vec::new(), choices: Default::default() }
     }
 
-    /// The compressed body of a request that was compressed before: what was found in it then is mostly still there.
+    /// The compressed body of a request that was compressed before, with these values and this time: most of it is
+    /// still the same.
     ///
     /// # Errors
     /// As [`Packer::pack`].
     pub(super) fn again(
         &mut self,
-        plain: &[u8],
+        template: &mut Template,
+        values: &[[u8; 8]],
+        time: Time,
         is_two: bool,
-        before: &mut Before,
     ) -> Result<Vec<u8>, EncodeError> {
+        let Template { blank, before, .. } = template;
         let choice = &mut self.choices[usize::from(is_two)];
-        if choice.left == 0 {
-            return self.pack(plain, is_two);
+        if choice.is_due(blank.length()) {
+            return self.pack(blank.filled(values, time), is_two);
         }
         if let Some(left) = before.pause.checked_sub(1) {
             before.pause = left;
-            return self.pack(plain, is_two);
+            return self.pack(blank.filled(values, time), is_two);
         }
-        if !before.copies.is_empty() && before.is_ours == choice.is_ours {
-            snappy::again(plain, &before.copies, &mut self.packed);
-            if self.packed.len() <= before.size + before.size / LARGER {
-                choice.left -= 1;
-                return Ok(self.packed.clone());
+        if let Some(rows) = before.rows.as_ref().filter(|_| before.is_ours == choice.is_ours) {
+            let packed = rows.again(values, time, || blank.filled(values, time));
+            if packed.len() <= rows.length() + rows.length() / LARGER {
+                choice.left = choice.left.saturating_sub(1);
+                return Ok(packed);
             }
             before.pause = PAUSE;
         }
         before.is_ours = choice.is_ours;
-        let packed = self.pack(plain, is_two)?;
-        let copies = snappy::copies(&packed).filter(|copies| copies.len() <= before.most);
-        (before.copies, before.size) = (copies.unwrap_or_default().into(), packed.len());
+        let packed = self.pack(blank.filled(values, time), is_two)?;
+        let may_be_kept = packed.len() <= before.most;
+        before.rows = may_be_kept.then(|| blank.rows(&packed, values)).flatten();
         Ok(packed)
     }
 
@@ -94,8 +108,8 @@ impl Packer {
     pub(super) fn pack(&mut self, plain: &[u8], is_two: bool) -> Result<Vec<u8>, EncodeError> {
         let Packer { ours, crates, packed, choices } = self;
         let choice = &mut choices[usize::from(is_two)];
-        if let Some(left) = choice.left.checked_sub(1) {
-            choice.left = left;
+        if !choice.is_due(plain.len()) {
+            choice.left = choice.left.saturating_sub(1);
             let compressed = if choice.is_ours {
                 ours.compress(plain, packed)?;
                 &packed[..]
@@ -107,7 +121,7 @@ impl Packer {
         ours.compress(plain, packed)?;
         let mut other = Vec::new();
         let other = by_crate(crates, plain, &mut other)?;
-        *choice = Choice { is_ours: packed.len() <= other.len(), left: TRIED_AGAIN };
+        *choice = Choice { is_ours: packed.len() <= other.len(), left: TRIED_AGAIN, longest: plain.len() };
         Ok(if choice.is_ours { packed.clone() } else { other.to_vec() })
     }
 }
@@ -128,6 +142,8 @@ fn by_crate<'a>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::template::{Draft, Kind};
+    use super::super::{Exemplars, wire};
     use super::*;
 
     #[test]
@@ -166,46 +182,64 @@ mod tests {
                 }
             }
         }
+        // A short body decides nothing for the long ones.
+        packer.choices[0].left = 0;
+        packer.pack(&rows.as_bytes()[..rows.len() / 8], false).unwrap();
+        assert!(!packer.choices[0].is_ours && packer.choices[0].left == 0);
         // One version's choice is not the other's.
         packer.pack(rows.as_bytes(), false).unwrap();
         assert_eq!(packer.choices.map(|choice| choice.is_ours), [true, false]);
     }
 
+    /// A request of 1.0 with a value for each of 900 fleets.
+    fn template() -> Template {
+        let mut draft = Draft::default();
+        for n in 0..900 {
+            draft.plain.extend_from_slice(format!("name=balena_devices,fleet_slug=org/lobby-{n}").as_bytes());
+            draft.places.push(wire::sample(&mut draft.plain, [0; 8], 1_700_000_000_000, 0));
+        }
+        let kind = Kind { is_two: false, exemplars: Exemplars::Without, range: 0..900 };
+        Template::of(kind, &draft, draft.plain.len()).unwrap()
+    }
+
     #[test]
     fn a_request_that_comes_again_is_not_searched_again_unless_its_body_grows() {
-        let text = |value: &dyn Fn(u32) -> u32| -> String {
-            let row = |n| format!("name=balena_devices,fleet_slug=org/lobby-{n},value={:08};", value(n));
-            (0..900).map(row).collect()
-        };
-        let unpacked = |packed: &[u8]| snap::raw::Decoder::new().decompress_vec(packed).unwrap();
-        let (mut packer, mut before) = (Packer::new(), Before::new(10_000));
-        packer.choices[0] = Choice { is_ours: true, left: TRIED_AGAIN };
-        let mut pack = |text: &str, before: &mut Before| {
-            let packed = packer.again(text.as_bytes(), false, before).unwrap();
-            assert_eq!(unpacked(&packed), text.as_bytes());
+        let values =
+            |of: &dyn Fn(u32) -> u32| (0..900).map(|n| f64::from(of(n)).to_le_bytes()).collect::<Vec<_>>();
+        let (mut packer, mut template) = (Packer::new(), template());
+        packer.choices[0] = Choice { is_ours: true, left: TRIED_AGAIN, longest: 0 };
+        let mut time: Time = [0x80, 0xd0, 0x95, 0xff, 0xbc, 0x31];
+        let mut pack = |values: &[[u8; 8]], template: &mut Template| {
+            time[0] ^= 0x11;
+            let packed = packer.again(template, values, time, false).unwrap();
+            let unpacked = snap::raw::Decoder::new().decompress_vec(&packed).unwrap();
+            assert_eq!(unpacked, template.blank.filled(values, time));
             packed.len()
         };
-        let calm = text(&|_| 7);
-        // The copies are found, then they are used.
-        let sizes = [(); 3].map(|()| pack(&calm, &mut before));
+        let kept = |template: &Template| {
+            template.before.rows.as_ref().map(|rows| (std::ptr::from_ref(rows), rows.length()))
+        };
+        let calm = values(&|_| 7);
+        // It is kept, then it is used.
+        let sizes = [(); 3].map(|()| pack(&calm, &mut template));
         assert!(sizes.iter().all(|size| *size == sizes[0]));
-        assert!(!before.copies.is_empty());
-        let one_fleet_differs = text(&|n| if n == 450 { 8 } else { 7 });
-        let found = before.copies.as_ptr();
-        assert!(pack(&one_fleet_differs, &mut before) <= sizes[0] + 12);
-        assert_eq!((before.copies.as_ptr(), before.pause), (found, 0), "they were good enough");
+        let found = kept(&template);
+        assert_eq!(found.map(|(_, length)| length), Some(sizes[0]));
+        let one_fleet_differs = values(&|n| if n == 450 { 8 } else { 7 });
+        assert!(pack(&one_fleet_differs, &mut template) <= sizes[0] + 24);
+        assert_eq!((kept(&template), template.before.pause), (found, 0), "it was good enough");
 
-        let wild = text(&|n| n.wrapping_mul(2_654_435_761) % 100_000_000);
-        pack(&wild, &mut before);
-        assert!(before.copies.as_ptr() != found && before.pause == PAUSE);
-        let found = before.copies.as_ptr();
+        let wild = values(&|n| n.wrapping_mul(2_654_435_761) % 100_000_000);
+        let size = pack(&wild, &mut template);
+        let found = kept(&template);
+        assert_eq!((found.map(|(_, length)| length), template.before.pause), (Some(size), PAUSE));
         for left in (0..PAUSE).rev() {
-            pack(&calm, &mut before);
-            assert_eq!((before.copies.as_ptr(), before.pause), (found, left));
+            pack(&calm, &mut template);
+            assert_eq!((kept(&template), template.before.pause), (found, left));
         }
 
-        let mut few = Before::new(3);
-        (0..3).for_each(|_| _ = pack(&calm, &mut few));
-        assert!(few.copies.is_empty(), "more copies than are kept");
+        template.before = Before::new(sizes[0] - 1);
+        (0..3).for_each(|_| _ = pack(&calm, &mut template));
+        assert!(template.before.rows.is_none(), "more bytes than are kept");
     }
 }

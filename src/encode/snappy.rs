@@ -4,12 +4,13 @@
 //! in common again in each. Here what came before is looked at as far back as a copy reaches, and where a copy has
 //! ended (at a uuid, a number) the text is tried first at the same distance behind it. A cycle of 1,000 fleets sent as 1.0
 //! has 7 % fewer bytes so, series with a uuid each 1 %. Searching costs as much as the crate's or a third more; a request
-//! that comes again is not searched ([`again`]).
+//! that comes again is not searched ([`Rows`]).
 
 mod elements;
+mod rows;
 
-pub(super) use self::elements::{Copied, again, copies};
 use self::elements::{SHORTEST, SHORTEST_AGAIN, alike, copy, literal};
+pub(super) use self::rows::Rows;
 use super::EncodeError;
 
 /// Numbers a hash may be.

@@ -5,10 +5,12 @@ use std::ops::Range;
 use super::Exemplars;
 use super::pack::Before;
 use super::record::Flat;
-use super::snappy::Copied;
+use super::snappy::Rows;
 
-/// So many copies are remembered of a request for each of its samples; where there are more, none.
-const COPIES: usize = 6;
+/// Where a sample's value is, from its place on.
+pub(super) const VALUE: Range<usize> = 0..8;
+/// Where its time is, behind the time's key.
+pub(super) const TIME: Range<usize> = 9..15;
 
 /// A request as it is written, with memory that the next one uses again.
 #[derive(Debug, Default)]
@@ -40,9 +42,16 @@ pub(super) struct Kind {
 #[derive(Debug)]
 pub(super) struct Template {
     pub(super) kind: Kind,
-    plain: Vec<u8>,
-    places: Vec<u32>,
-    before: Before,
+    pub(super) blank: Blank,
+    /// How it was compressed before.
+    pub(super) before: Before,
+}
+
+/// The request itself, with some values and a time.
+#[derive(Debug)]
+pub(super) struct Blank {
+    plain: Box<[u8]>,
+    places: Box<[u32]>,
 }
 
 /// A timestamp as most are written: any from 2004 to 2109 takes so many bytes.
@@ -64,28 +73,47 @@ pub(super) fn time(record: &Flat, kind: &Kind) -> Option<Time> {
 }
 
 impl Template {
-    /// A request that was written of a record with a [`time`].
-    pub(super) fn of(kind: Kind, draft: &Draft) -> Option<Template> {
-        let places: Result<Vec<u32>, _> = draft.places.iter().map(|place| u32::try_from(*place)).collect();
-        let before = Before::new(COPIES * draft.places.len());
-        Some(Template { kind, plain: draft.plain.as_slice().into(), places: places.ok()?, before })
-    }
-
-    /// The request with these values and this time, and how it was compressed before.
-    pub(super) fn filled(&mut self, values: &[[u8; 8]], time: Time) -> (&[u8], &mut Before) {
-        for (place, value) in self.places.iter().zip(values) {
-            let spot = self.plain.get_mut(*place as usize..).and_then(|rest| rest.first_chunk_mut::<15>());
-            if let Some(spot) = spot {
-                spot[..8].copy_from_slice(value);
-                spot[9..].copy_from_slice(&time);
-            }
-        }
-        (&self.plain, &mut self.before)
+    /// A request that was written of a record with a [`time`], and took so many bytes compressed.
+    pub(super) fn of(kind: Kind, draft: &Draft, packed: usize) -> Option<Template> {
+        let places: Result<Box<[u32]>, _> = draft.places.iter().map(|place| u32::try_from(*place)).collect();
+        let blank = Blank { plain: draft.plain.as_slice().into(), places: places.ok()? };
+        Some(Template { kind, blank, before: Before::new(Template::most(packed)) })
     }
 
     /// About how much memory it would take.
-    pub(super) fn size(draft: &Draft) -> usize {
-        let sample = size_of::<u32>() + COPIES * size_of::<Copied>();
-        size_of::<Template>() + draft.plain.len() + draft.places.len() * sample
+    pub(super) fn size(draft: &Draft, packed: usize) -> usize {
+        let samples = draft.places.len();
+        let rows = Rows::size(samples, Template::most(packed));
+        size_of::<Template>() + draft.plain.len() + samples * size_of::<u32>() + rows
+    }
+
+    /// How many bytes it may take compressed another time, where it has taken so many once.
+    fn most(packed: usize) -> usize {
+        packed + packed / 8
+    }
+}
+
+impl Blank {
+    /// The request with these values and this time.
+    pub(super) fn filled(&mut self, values: &[[u8; 8]], time: Time) -> &[u8] {
+        for (place, value) in self.places.iter().zip(values) {
+            let spot =
+                self.plain.get_mut(*place as usize..).and_then(|rest| rest.first_chunk_mut::<{ TIME.end }>());
+            if let Some(spot) = spot {
+                spot[VALUE].copy_from_slice(value);
+                spot[TIME].copy_from_slice(&time);
+            }
+        }
+        &self.plain
+    }
+
+    /// How many bytes it has.
+    pub(super) fn length(&self) -> usize {
+        self.plain.len()
+    }
+
+    /// The parts of what it was compressed to, when it had these values.
+    pub(super) fn rows(&self, packed: &[u8], values: &[[u8; 8]]) -> Option<Rows> {
+        Rows::of(packed, self.plain.len(), &self.places, values)
     }
 }

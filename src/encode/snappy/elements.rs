@@ -7,83 +7,102 @@ pub(super) const SHORTEST_AGAIN: usize = 4;
 /// Below it an offset fits into an element of two bytes, which copies 4 to 11 bytes.
 pub(super) const NEAR: usize = 1 << 11;
 
-/// So many bytes stand at a place as they stand at a distance before it.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::encode) struct Copied {
-    at: u32,
-    distance: u16,
-    length: u16,
+/// An element, which says so many bytes at a place of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Element {
+    pub(super) at: usize,
+    pub(super) length: usize,
+    /// Where it stands in the compressed text.
+    pub(super) packed: usize,
+    pub(super) from: From,
 }
 
-/// What is copied in a compressed text; those that go on at the same distance are one. Nothing where an element is none
-/// that an encoder for texts of a request's size writes.
-pub(in crate::encode) fn copies(packed: &[u8]) -> Option<Vec<Copied>> {
-    let head = packed.iter().position(|byte| *byte < 0x80)? + 1;
-    let mut rest = packed.get(head..)?;
-    let (mut at, mut all) = (0, Vec::<Copied>::new());
-    let byte = |rest: &[u8], place: usize| rest.get(place).map(|byte| u16::from(*byte));
-    while let Some(tag) = byte(rest, 0) {
-        let (size, length, distance) = match tag & 3 {
+/// Where an element's bytes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    /// They stand at this place of the compressed text.
+    Itself(usize),
+    /// They are those so far before them.
+    Before(usize),
+}
+
+/// The elements of a compressed text, up to the first that is none which an encoder for texts of a request's size
+/// writes.
+pub(super) struct Elements<'a> {
+    all: &'a [u8],
+    packed: usize,
+    at: usize,
+}
+
+impl<'a> Elements<'a> {
+    /// Those behind the text's length.
+    pub(super) fn of(all: &'a [u8]) -> Option<Elements<'a>> {
+        let head = all.iter().position(|byte| *byte < 0x80)? + 1;
+        Some(Elements { all, packed: head, at: 0 })
+    }
+
+    /// Those from a place of the compressed text on, which says what is `at` a place of the text.
+    pub(super) fn from(all: &'a [u8], packed: usize, at: usize) -> Elements<'a> {
+        Elements { all, packed, at }
+    }
+
+    /// Where the next one stands, in the text and in the compressed one.
+    pub(super) fn at(&self) -> (usize, usize) {
+        (self.at, self.packed)
+    }
+}
+
+impl Iterator for Elements<'_> {
+    type Item = Element;
+
+    fn next(&mut self) -> Option<Element> {
+        let Elements { all, packed, at } = *self;
+        let rest = all.get(packed..)?;
+        let byte = |place: usize| rest.get(place).map(|byte| usize::from(*byte));
+        let tag = byte(0)?;
+        let (size, length, from) = match tag & 3 {
             0 => {
-                let extra = usize::from(tag >> 2).saturating_sub(59);
-                let mut length = usize::from(tag >> 2);
+                let extra = (tag >> 2).saturating_sub(59);
+                let mut last = tag >> 2;
                 if extra > 0 {
                     let bytes = rest.get(1..1 + extra)?;
-                    length = bytes.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte));
+                    last = bytes.iter().rev().fold(0, |last, byte| last << 8 | usize::from(*byte));
                 }
-                (2 + extra + length, length + 1, None)
+                (2 + extra + last, last + 1, From::Itself(packed + 1 + extra))
             }
-            1 => (2, usize::from(tag >> 2 & 7) + 4, Some((tag >> 5) << 8 | byte(rest, 1)?)),
-            2 => (3, usize::from(tag >> 2) + 1, Some(byte(rest, 2)? << 8 | byte(rest, 1)?)),
+            1 => (2, (tag >> 2 & 7) + 4, From::Before((tag >> 5) << 8 | byte(1)?)),
+            2 => (3, (tag >> 2) + 1, From::Before(byte(2)? << 8 | byte(1)?)),
             _ => return None,
         };
-        if let Some(distance) = distance {
-            let place = u32::try_from(at).ok()?;
-            match all.last_mut() {
-                Some(last) if last.distance == distance && last.goes_on_to(place, length) => {
-                    last.length += length as u16;
-                }
-                // No element copies more than 64 bytes.
-                _ => all.push(Copied { at: place, distance, length: length as u16 }),
-            }
-        }
-        at += length;
-        rest = rest.get(size..)?;
-    }
-    Some(all)
-}
-
-impl Copied {
-    /// Whether so many bytes more follow it and can be told of.
-    fn goes_on_to(&self, at: u32, length: usize) -> bool {
-        self.at + u32::from(self.length) == at && usize::from(self.length) + length <= usize::from(u16::MAX)
+        rest.get(..size)?;
+        (self.packed, self.at) = (packed + size, at + length);
+        Some(Element { at, length, packed, from })
     }
 }
 
-/// Compresses a text that differs in a few bytes from the one in which these copies were found, without looking for
-/// others: of each, what still holds. Whatever the copies are, the text comes out.
-pub(in crate::encode) fn again(plain: &[u8], copies: &[Copied], packed: &mut Vec<u8>) {
-    packed.clear();
-    crate::encode::wire::varint(packed, plain.len() as u64);
-    let mut begun = 0;
-    for one in copies {
-        let (distance, end) = (usize::from(one.distance), one.at as usize + usize::from(one.length));
-        let mut at = begun.max(one.at as usize);
+/// Compresses the end of a text from its first element on, which differs in a few bytes from the text of which these
+/// are the elements, without looking for other copies: of each, what still holds. Whatever they are, the text comes out.
+pub(super) fn anew(text: &[u8], elements: Elements<'_>, packed: &mut Vec<u8>) {
+    let mut begun = elements.at;
+    for Element { at, length, from, .. } in elements {
+        let From::Before(distance) = from else { continue };
+        let end = text.len().min(at + length);
+        let mut at = begun.max(at);
         let shortest = if distance < NEAR { SHORTEST_AGAIN } else { SHORTEST };
-        let shortest = shortest.min(usize::from(one.length));
-        while at < end.min(plain.len()) && distance > 0 && distance <= at {
-            let length = alike(plain, at, at - distance);
+        let shortest = shortest.min(length);
+        while at < end && distance > 0 && distance <= at {
+            let length = alike(text, at, at - distance);
             if length < shortest {
                 at += length + 1;
                 continue;
             }
-            literal(packed, plain.get(begun..at).unwrap_or_default());
+            literal(packed, text.get(begun..at).unwrap_or_default());
             copy(packed, distance, length);
             at += length;
             begun = at;
         }
     }
-    literal(packed, plain.get(begun..).unwrap_or_default());
+    literal(packed, text.get(begun..).unwrap_or_default());
 }
 
 /// How many bytes at a place are as those from an earlier one on.
@@ -151,25 +170,31 @@ mod tests {
 
     #[test]
     fn elements_of_every_form_are_read_and_odd_ones_are_none() {
+        // As (place in the text, length, place in the compressed one, how far before it or where it stands itself).
         let of = |packed: &[u8]| {
-            copies(packed).map(|all| all.iter().map(|c| (c.at, c.distance, c.length)).collect::<Vec<_>>())
+            let mut elements = Elements::of(packed)?;
+            let all = elements.by_ref().map(|one| match one.from {
+                From::Itself(at) => (one.at, one.length, one.packed, Err(at)),
+                From::Before(distance) => (one.at, one.length, one.packed, Ok(distance)),
+            });
+            let all: Vec<_> = all.collect();
+            Some((all, elements.at().1 == packed.len()))
         };
         let (bytes, near, far) = ([2 << 2, b'a', b'b', b'c'], [2 << 5 | 3 << 2 | 1, 3], [63 << 2 | 2, 3, 2]);
         let text = |parts: &[&[u8]]| [&[0x80, 1][..], &parts.concat()].concat();
-        assert_eq!(of(&text(&[&bytes, &near])), Some(vec![(3, 0x203, 7)]));
-        assert_eq!(of(&text(&[&bytes, &near, &far])), Some(vec![(3, 0x203, 71)]));
-        assert_eq!(of(&text(&[&near, &bytes, &far])), Some(vec![(0, 0x203, 7), (10, 0x203, 64)]));
+        let all = vec![(0, 3, 2, Err(3)), (3, 7, 6, Ok(0x203)), (10, 64, 8, Ok(0x203))];
+        assert_eq!(of(&text(&[&bytes, &near, &far])), Some((all, true)));
         for extra in 1..=4_usize {
             let mut literal = vec![(59 + extra as u8) << 2, 1];
             literal.resize(1 + extra, 0);
-            assert_eq!(of(&text(&[&literal, b"xy", &far])), Some(vec![(2, 0x203, 64)]));
-            assert_eq!(of(&text(&[&literal[..extra]])), None);
+            let all = vec![(0, 2, 2, Err(3 + extra)), (2, 64, 5 + extra, Ok(0x203))];
+            assert_eq!(of(&text(&[&literal, b"xy", &far])), Some((all, true)));
+            assert_eq!(of(&text(&[&literal[..extra]])), Some((vec![], false)));
         }
-        let cut: [&[u8]; 6] = [&[3, 1, 0, 0, 0], &near[..1], &far[..2], &bytes[..3], &[], &[0x80]];
-        for part in &cut[..4] {
-            assert_eq!(of(&text(&[part])), None, "{part:?}");
+        for part in [&[3, 1, 0, 0, 0], &near[..1], &far[..2], &bytes[..3]] {
+            assert_eq!(of(&text(&[part])), Some((vec![], false)), "{part:?}");
         }
-        assert!(cut[4..].iter().all(|packed| of(packed).is_none()));
+        assert!(of(&[]).is_none() && of(&[0x80]).is_none());
     }
 
     proptest! {
@@ -181,15 +206,19 @@ mod tests {
             cut in any::<prop::sample::Index>(),
         ) {
             let mut text: Vec<u8> = order.iter().flat_map(|which| words[which.index(words.len())].bytes()).collect();
-            let (mut snappy, mut packed) = (Snappy::new(), Vec::new());
-            snappy.compress(&text, &mut packed).unwrap();
+            let (mut snappy, mut ours) = (Snappy::new(), Vec::new());
+            snappy.compress(&text, &mut ours).unwrap();
             let crates = snap::raw::Encoder::new().compress_vec(&text).unwrap();
-            let found = [&packed, &crates].map(|packed| copies(packed).unwrap());
-            for (copies, packed) in found.iter().zip([&packed, &crates]) {
-                let mut same = Vec::new();
-                again(&text, copies, &mut same);
+            let again = |text: &[u8], old: &[u8]| {
+                let mut packed = Vec::new();
+                crate::encode::wire::varint(&mut packed, text.len() as u64);
+                anew(text, Elements::of(old).unwrap(), &mut packed);
+                packed
+            };
+            for old in [&ours, &crates] {
+                let same = again(&text, old);
                 prop_assert_eq!(&unpacked(&same), &text);
-                prop_assert!(same.len() <= packed.len(), "{} and {}, though nothing has changed", same.len(), packed.len());
+                prop_assert!(same.len() <= old.len(), "{} and {}, though nothing has changed", same.len(), old.len());
             }
             for (place, byte) in changes {
                 if !text.is_empty() {
@@ -197,14 +226,12 @@ mod tests {
                     text[place] = byte;
                 }
             }
-            for copies in &found {
-                again(&text, copies, &mut packed);
-                prop_assert_eq!(&unpacked(&packed), &text);
+            for old in [&ours, &crates] {
+                prop_assert_eq!(&unpacked(&again(&text, old)), &text);
             }
             text.truncate(cut.index(text.len() + 1));
-            for copies in &found {
-                again(&text, copies, &mut packed);
-                prop_assert_eq!(&unpacked(&packed), &text);
+            for old in [&ours, &crates] {
+                prop_assert_eq!(&unpacked(&again(&text, old)), &text);
             }
         }
     }

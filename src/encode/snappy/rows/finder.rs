@@ -1,0 +1,125 @@
+//! Finds which parts of a compressed request a value touches. In: its elements in their order, and where its values
+//! stand. Out: [`Rows`].
+
+use super::super::elements::{Element, From};
+use super::{Begin, Rows, TOUCHED, TimeByte, times};
+use crate::encode::template::{TIME, VALUE};
+
+/// Where each sample's value stands; its time is behind it.
+#[derive(Clone, Copy)]
+pub(super) struct Places<'a>(pub(super) &'a [u32]);
+
+/// A sample of which something is in a stretch of the text.
+struct Overlap {
+    sample: u16,
+    place: usize,
+    has_value: bool,
+    has_time: bool,
+}
+
+impl Places<'_> {
+    fn get(self, sample: usize) -> Option<usize> {
+        self.0.get(sample).map(|place| *place as usize)
+    }
+
+    fn has(self, place: Option<usize>) -> bool {
+        let place = place.and_then(|place| u32::try_from(place).ok());
+        place.is_some_and(|place| self.0.binary_search(&place).is_ok())
+    }
+
+    /// The samples of which something is between these places.
+    fn within(self, begin: usize, end: usize) -> impl Iterator<Item = Overlap> {
+        let first = self.0.partition_point(|place| *place as usize + TIME.end <= begin);
+        let samples = (first..).map_while(move |sample| Some((sample, self.get(sample)?)));
+        samples.take_while(move |(_, place)| *place < end).map(move |(sample, place)| Overlap {
+            // There are not more: see [`Rows::of`].
+            sample: sample as u16,
+            place,
+            has_value: begin < place + VALUE.end,
+            has_time: place + TIME.start < end,
+        })
+    }
+}
+
+/// Finds the parts of a compressed text.
+pub(super) struct Finder<'a> {
+    places: Places<'a>,
+    begins: Vec<Begin>,
+    /// By sample and part.
+    touched: Vec<(u16, u16)>,
+    by_chance: Vec<u16>,
+    times: Vec<TimeByte>,
+}
+
+impl<'a> Finder<'a> {
+    pub(super) fn new(places: Places<'a>) -> Self {
+        Finder { places, begins: Vec::new(), touched: Vec::new(), by_chance: Vec::new(), times: Vec::new() }
+    }
+
+    /// Takes the next element; nothing where it is none.
+    pub(super) fn add(&mut self, element: &Element) -> Option<()> {
+        let Element { at, length, packed, from } = *element;
+        let begin = Begin { at: u32::try_from(at).ok()?, packed: u32::try_from(packed).ok()? };
+        let is_begun =
+            |part: usize| part == 0 || self.places.get(part - 1).is_some_and(|place| at >= place + TIME.end);
+        while self.begins.len() < self.places.0.len() && is_begun(self.begins.len()) {
+            self.begins.push(begin);
+        }
+        let part = u16::try_from(self.begins.len().checked_sub(1)?).ok()?;
+        for Overlap { sample, place, has_value, has_time } in self.places.within(at, at + length) {
+            if has_value {
+                self.touched.push((sample, part));
+            }
+            match from {
+                From::Itself(bytes) => {
+                    let here = (place + TIME.start..place + TIME.end).zip(0..);
+                    for (byte, which) in here.filter(|(byte, _)| (at..at + length).contains(byte)) {
+                        let packed = u32::try_from(bytes + (byte - at)).ok()?;
+                        self.times.push(TimeByte { packed, which });
+                    }
+                }
+                // Where all of one time is copied from another one's place, it is that at any time.
+                From::Before(distance) if has_time && !self.places.has(place.checked_sub(distance)) => {
+                    self.by_chance.push(part);
+                }
+                From::Before(_) => {}
+            }
+        }
+        if let From::Before(distance) = from {
+            let begin = at.checked_sub(distance).filter(|_| distance > 0)?;
+            for Overlap { sample, place, has_value, has_time } in self.places.within(begin, begin + length) {
+                if has_value {
+                    self.touched.push((sample, part));
+                }
+                if has_time && !self.places.has(place.checked_add(distance)) {
+                    self.by_chance.push(part);
+                }
+            }
+        }
+        Some(())
+    }
+
+    pub(super) fn end(mut self, packed: &[u8], values: &[[u8; 8]], end: Begin) -> Option<Rows> {
+        self.begins.resize(self.places.0.len() + 1, end);
+        self.touched.sort_unstable();
+        self.touched.dedup();
+        self.by_chance.dedup();
+        let room = TOUCHED * values.len();
+        let fits =
+            self.touched.len() + self.by_chance.len() <= room && self.times.len() <= times(values.len());
+        fits.then_some(())?;
+        let first = (0..=values.len()).map(|sample| {
+            // There are fewer than 2^18.
+            self.touched.partition_point(|(touching, _)| usize::from(*touching) < sample) as u32
+        });
+        Some(Rows {
+            packed: packed.into(),
+            values: values.into(),
+            begins: self.begins.into(),
+            first: first.collect(),
+            touched: self.touched.into_iter().map(|(_, part)| part).collect(),
+            by_chance: self.by_chance.into(),
+            times: self.times.into(),
+        })
+    }
+}
