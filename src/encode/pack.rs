@@ -9,9 +9,12 @@ use super::template::{Template, Time};
 
 /// After so many requests both are tried again.
 const TRIED_AGAIN: u32 = 64;
-/// A body may be larger by this part of it than the one that was compressed last.
-const LARGER: usize = 24;
-/// Where it is, it is compressed anew so many times: its values change too much.
+/// A body may be larger by this part of it than the one that was searched last: to search it costs little more then.
+const LARGER: usize = 128;
+/// The same where it costs twenty times as much, since so small a part of the values has changed.
+const LARGER_WHERE_FEW: usize = 24;
+const FEW: usize = 16;
+/// Where it is, it is searched anew so many times: its values change too much.
 const PAUSE: u8 = 16;
 
 /// Two compressors and what is known of them, with memory that the next request uses again.
@@ -88,7 +91,8 @@ impl Packer {
         }
         if let Some(rows) = before.rows.as_ref().filter(|_| before.is_ours == choice.is_ours) {
             let packed = rows.again(values, time, || blank.filled(values, time));
-            if packed.len() <= rows.length() + rows.length() / LARGER {
+            let larger = if rows.changed(values) * FEW <= values.len() { LARGER_WHERE_FEW } else { LARGER };
+            if packed.len() <= rows.length() + rows.length() / larger {
                 choice.left = choice.left.saturating_sub(1);
                 return Ok(packed);
             }

@@ -98,6 +98,11 @@ impl Rows {
         again.out
     }
 
+    /// How many of these values are others.
+    pub(in crate::encode) fn changed(&self, values: &[[u8; 8]]) -> usize {
+        self.values.iter().zip(values).filter(|(old, new)| old != new).count()
+    }
+
     /// The parts that may not hold with these values and any time, sorted.
     fn broken(&self, values: &[[u8; 8]]) -> Vec<u16> {
         let mut broken = self.by_chance.to_vec();
