@@ -103,7 +103,8 @@ impl Cache {
         kept.templates.iter_mut().map(|(template, _)| template).find(|template| template.kind == *kind)
     }
 
-    /// Keeps a request, which takes so many bytes compressed, in place of others that have series in common with it, where there is room.
+    /// Keeps a request, which takes so many bytes compressed, in place of others that have series in common with it,
+    /// where there is room.
     pub(super) fn keep(&mut self, layout: &Arc<Layout>, kind: Kind, draft: &Draft, packed: usize) {
         let Some(kept) = self.kept(layout) else { return };
         let mut freed = 0;

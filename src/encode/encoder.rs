@@ -21,7 +21,7 @@ const CACHE_WITH_RULES: usize = 2 * CACHE;
 
 /// Reads records and writes them as requests, with an endpoint's external labels.
 ///
-/// What it keeps changes no byte of what it writes.
+/// What it keeps changes no byte of a request, only how it is compressed.
 #[derive(Debug)]
 pub struct Encoder {
     external: Labels,

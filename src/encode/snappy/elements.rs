@@ -14,12 +14,12 @@ pub(super) struct Element {
     pub(super) length: usize,
     /// Where it stands in the compressed text.
     pub(super) packed: usize,
-    pub(super) from: From,
+    pub(super) from: Origin,
 }
 
 /// Where an element's bytes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum From {
+pub(super) enum Origin {
     /// They stand at this place of the compressed text.
     Itself(usize),
     /// They are those so far before them.
@@ -41,8 +41,8 @@ impl<'a> Elements<'a> {
         Some(Elements { all, packed: head, at: 0 })
     }
 
-    /// Those from a place of the compressed text on, which says what is `at` a place of the text.
-    pub(super) fn from(all: &'a [u8], packed: usize, at: usize) -> Elements<'a> {
+    /// Those from a place of the compressed text on, where it says what is `at` this place of the text.
+    pub(super) fn starting(all: &'a [u8], packed: usize, at: usize) -> Elements<'a> {
         Elements { all, packed, at }
     }
 
@@ -68,10 +68,10 @@ impl Iterator for Elements<'_> {
                     let bytes = rest.get(1..1 + extra)?;
                     last = bytes.iter().rev().fold(0, |last, byte| last << 8 | usize::from(*byte));
                 }
-                (2 + extra + last, last + 1, From::Itself(packed + 1 + extra))
+                (2 + extra + last, last + 1, Origin::Itself(packed + 1 + extra))
             }
-            1 => (2, (tag >> 2 & 7) + 4, From::Before((tag >> 5) << 8 | byte(1)?)),
-            2 => (3, (tag >> 2) + 1, From::Before(byte(2)? << 8 | byte(1)?)),
+            1 => (2, (tag >> 2 & 7) + 4, Origin::Before((tag >> 5) << 8 | byte(1)?)),
+            2 => (3, (tag >> 2) + 1, Origin::Before(byte(2)? << 8 | byte(1)?)),
             _ => return None,
         };
         rest.get(..size)?;
@@ -85,7 +85,7 @@ impl Iterator for Elements<'_> {
 pub(super) fn anew(text: &[u8], elements: Elements<'_>, packed: &mut Vec<u8>) {
     let mut begun = elements.at;
     for Element { at, length, from, .. } in elements {
-        let From::Before(distance) = from else { continue };
+        let Origin::Before(distance) = from else { continue };
         let end = text.len().min(at + length);
         let mut at = begun.max(at);
         let shortest = if distance < NEAR { SHORTEST_AGAIN } else { SHORTEST };
@@ -174,8 +174,8 @@ mod tests {
         let of = |packed: &[u8]| {
             let mut elements = Elements::of(packed)?;
             let all = elements.by_ref().map(|one| match one.from {
-                From::Itself(at) => (one.at, one.length, one.packed, Err(at)),
-                From::Before(distance) => (one.at, one.length, one.packed, Ok(distance)),
+                Origin::Itself(at) => (one.at, one.length, one.packed, Err(at)),
+                Origin::Before(distance) => (one.at, one.length, one.packed, Ok(distance)),
             });
             let all: Vec<_> = all.collect();
             Some((all, elements.at().1 == packed.len()))

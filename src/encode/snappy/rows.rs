@@ -155,7 +155,7 @@ impl<'a> Again<'a> {
         };
         self.keep(begin.packed as usize);
         let old = self.rows.packed.get(..end.packed as usize).unwrap_or_default();
-        let elements = Elements::from(old, begin.packed as usize, begin.at as usize);
+        let elements = Elements::starting(old, begin.packed as usize, begin.at as usize);
         anew(text.get(..end.at as usize).unwrap_or_default(), elements, &mut self.out);
         self.times_to(end.packed as usize);
         self.done = end.packed as usize;

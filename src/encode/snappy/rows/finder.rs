@@ -1,7 +1,7 @@
 //! Finds which parts of a compressed request a value touches. In: its elements in their order, and where its values
 //! stand. Out: [`Rows`].
 
-use super::super::elements::{Element, From};
+use super::super::elements::{Element, Origin};
 use super::{Begin, Rows, TOUCHED, TimeByte, times};
 use crate::encode::template::{TIME, VALUE};
 
@@ -71,7 +71,7 @@ impl<'a> Finder<'a> {
                 self.touched.push((sample, part));
             }
             match from {
-                From::Itself(bytes) => {
+                Origin::Itself(bytes) => {
                     let here = (place + TIME.start..place + TIME.end).zip(0..);
                     for (byte, which) in here.filter(|(byte, _)| (at..at + length).contains(byte)) {
                         let packed = u32::try_from(bytes + (byte - at)).ok()?;
@@ -79,13 +79,13 @@ impl<'a> Finder<'a> {
                     }
                 }
                 // Where all of one time is copied from another one's place, it is that at any time.
-                From::Before(distance) if has_time && !self.places.has(place.checked_sub(distance)) => {
+                Origin::Before(distance) if has_time && !self.places.has(place.checked_sub(distance)) => {
                     self.by_chance.push(part);
                 }
-                From::Before(_) => {}
+                Origin::Before(_) => {}
             }
         }
-        if let From::Before(distance) = from {
+        if let Origin::Before(distance) = from {
             let begin = at.checked_sub(distance).filter(|_| distance > 0)?;
             for Overlap { sample, place, has_value, has_time } in self.places.within(begin, begin + length) {
                 if has_value {
