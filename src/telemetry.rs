@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::sample::{Family, Millis, Text};
-use failing::{Failing, Runs};
+use failing::{Failing, Runs, Spell};
 use metrics::Metrics;
 pub use queue::Backlog;
 pub use scraping::Scraped;
@@ -118,7 +118,7 @@ struct Inner {
     troubles: Troubles,
     status: watch::Sender<Status>,
     clock_distrusted: AtomicBool,
-    relay_leaves_out: AtomicBool,
+    relay_leaves_out: Spell,
     queue_broken: AtomicBool,
     /// Of targets no line is written: whoever asks says it.
     is_silent: bool,
@@ -152,7 +152,7 @@ impl Telemetry {
             troubles: Troubles::default(),
             status: watch::Sender::new(Status::default()),
             clock_distrusted: AtomicBool::new(false),
-            relay_leaves_out: AtomicBool::new(false),
+            relay_leaves_out: Spell::default(),
             queue_broken: AtomicBool::new(false),
             is_silent,
         }))

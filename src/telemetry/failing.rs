@@ -10,6 +10,9 @@ use crate::sample::Text;
 /// How often equal failures make a line.
 const LINE_EVERY: Duration = Duration::from_secs(60);
 
+/// What was not seen for so long has ended: most targets are asked more often.
+const QUIET: Duration = Duration::from_secs(600);
+
 /// A sink's key in the status.
 type Key = (SinkKind, Text);
 
@@ -58,6 +61,31 @@ impl Runs {
     }
 }
 
+/// Something that is told when it begins and when it has ended. Only some of what is looked at shows it, so it ends
+/// when it was not seen for a while.
+#[derive(Debug, Default)]
+pub(super) struct Spell(Mutex<Option<Instant>>);
+
+/// What is to be told of a [`Spell`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Begins,
+    Ends,
+}
+
+impl Spell {
+    /// Whether this was seen now.
+    pub(super) fn seen(&self, is_so: bool, now: Instant) -> Option<Turn> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_ended = last.is_none_or(|last| now.duration_since(last) >= QUIET);
+        if is_so {
+            *last = Some(now);
+            return has_ended.then_some(Turn::Begins);
+        }
+        last.take_if(|_| has_ended).map(|_| Turn::Ends)
+    }
+}
+
 /// What follows is details, such as a request's number.
 fn kind(why: &str) -> &str {
     let kind = why.split_once(": ").map_or(why, |(kind, _)| kind);
@@ -83,6 +111,18 @@ mod tests {
         assert!(failing.failed(&a, "answered 503: request 3", at(60)));
         assert_eq!((failing.recovered(&a), failing.recovered(&a)), (Some(4), None));
         assert!(failing.failed(&a, "answered 503", at(61)));
+    }
+
+    #[test]
+    fn a_spell_is_told_at_its_begin_and_once_it_was_not_seen_for_a_while() {
+        let (spell, start) = (Spell::default(), Instant::now());
+        let seen = |is_so, seconds| spell.seen(is_so, start + Duration::from_secs(seconds));
+        assert_eq!(
+            [seen(false, 0), seen(true, 1), seen(false, 1), seen(true, 61)],
+            [None, Some(Turn::Begins), None, None]
+        );
+        assert_eq!([seen(false, 660), seen(false, 661), seen(false, 662)], [None, Some(Turn::Ends), None]);
+        assert_eq!([seen(true, 700), seen(true, 1_300)], [Some(Turn::Begins); 2]);
     }
 
     #[test]

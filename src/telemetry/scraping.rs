@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
 use super::Telemetry;
+use super::failing::Turn;
 use super::status::NotScraped;
 use crate::sample::{Millis, Source, Text};
 
@@ -136,21 +136,20 @@ impl Telemetry {
         for (reason, samples) in reasons.into_iter().filter(|(_, samples)| *samples > 0) {
             self.0.metrics.relay_left_out.add(vec![reason.into()], samples as f64);
         }
-        let some = older + future + twice > 0;
-        let before = self.0.relay_leaves_out.swap(some, Ordering::Relaxed);
-        if some && !before {
-            let series = example.unwrap_or_default();
-            warn!(
-                older,
-                future,
-                twice,
-                series,
-                "samples of relayed series are left out: their times are older than what was sent or in the future, \
-                 or another target says the same series"
-            );
-        }
-        if before && !some {
-            info!("no samples of relayed series are left out any more");
+        match self.0.relay_leaves_out.seen(older + future + twice > 0, Instant::now()) {
+            Some(Turn::Begins) => {
+                let series = example.unwrap_or_default();
+                warn!(
+                    older,
+                    future,
+                    twice,
+                    series,
+                    "samples of relayed series are left out: their times are older than what was sent or in the \
+                     future, or another target says the same series"
+                );
+            }
+            Some(Turn::Ends) => info!("no samples of relayed series are left out any more"),
+            None => {}
         }
     }
 

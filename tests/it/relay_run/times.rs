@@ -18,7 +18,8 @@ async fn a_time_of_a_page_far_from_now_costs_and_moves_no_other_sample() {
     let clocks = tokio::spawn(async move {
         loop {
             let (old, ahead) = (now() - 10 * DAY_MS, now() + 240_000);
-            said.site.set("/a", Answer::text(&format!("old 1 {old}\nahead 1 {ahead}\nhere 1\n")));
+            let page = format!("old 1 {old}\nahead 1 {ahead}\nfuture 1 {}\nhere 1\n", now() + DAY_MS);
+            said.site.set("/a", Answer::text(&page));
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
@@ -27,6 +28,9 @@ async fn a_time_of_a_page_far_from_now_costs_and_moves_no_other_sample() {
     world.arrives("here", "a", |samples| samples.len() >= 3).await;
     let log = program.stderr();
     assert!(!log.contains("max_age"), "{log}");
+    // Each tick of the target has one, none of the program's own.
+    let told = ["samples of relayed series are left out", "left out any more"];
+    assert_eq!(told.map(|line| log.matches(line).count()), [1, 0], "{log}");
     program.signal("KILL");
     program.ended().await;
     let before = world.samples("here", "a").len();
