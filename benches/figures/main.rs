@@ -110,7 +110,8 @@ fn page(rows: &[Row], commit: &str) {
     println!("- command: `make bench`, load before it {}", cpu::load());
     println!("- commit: {commit}");
     println!("- date: {}", now.strftime("%Y-%m-%d"));
-    println!("- machine: {}\n", cpu::machine());
+    println!("- machine: {}", cpu::machine());
+    println!("- of what is sent and drained one value in fifty is not that of the first cycle\n");
     println!("| what | figure | limit |\n|---|---|---|");
     for Row { what, figure, limit, missed } in rows {
         let missed = if *missed { ", missed" } else { "" };
