@@ -22,14 +22,27 @@ impl Places<'_> {
         self.0.get(sample).map(|place| *place as usize)
     }
 
-    fn has(self, place: Option<usize>) -> bool {
-        let place = place.and_then(|place| u32::try_from(place).ok());
-        place.is_some_and(|place| self.0.binary_search(&place).is_ok())
+    /// The first sample whose time ends behind this place, which is near a guessed one.
+    fn behind(self, at: usize, guess: usize) -> usize {
+        let is_behind = |sample: usize| self.get(sample).is_some_and(|place| place + TIME.end > at);
+        let mut first = guess.min(self.0.len());
+        while first > 0 && is_behind(first - 1) {
+            first -= 1;
+        }
+        while first < self.0.len() && !is_behind(first) {
+            first += 1;
+        }
+        first
+    }
+
+    /// Whether a sample's value stands at this place.
+    fn has(self, place: Option<usize>, guess: usize) -> bool {
+        place.is_some_and(|place| self.get(self.behind(place, guess)) == Some(place))
     }
 
     /// The samples of which something is between these places.
-    fn within(self, begin: usize, end: usize) -> impl Iterator<Item = Overlap> {
-        let first = self.0.partition_point(|place| *place as usize + TIME.end <= begin);
+    fn within(self, begin: usize, end: usize, guess: usize) -> impl Iterator<Item = Overlap> {
+        let first = self.behind(begin, guess);
         let samples = (first..).map_while(move |sample| Some((sample, self.get(sample)?)));
         samples.take_while(move |(_, place)| *place < end).map(move |(sample, place)| Overlap {
             // There are not more: see [`Rows::of`].
@@ -65,21 +78,29 @@ impl<'a> Finder<'a> {
         while self.begins.len() < self.places.0.len() && is_begun(self.begins.len()) {
             self.begins.push(begin);
         }
-        let part = u16::try_from(self.begins.len().checked_sub(1)?).ok()?;
-        for Overlap { sample, place, has_value, has_time } in self.places.within(at, at + length) {
+        // A part's elements are about where its sample is; those that they copy, as far before it as samples are long.
+        let here = self.begins.len().checked_sub(1)?;
+        let before = match from {
+            Origin::Itself(_) => here,
+            Origin::Before(distance) => here.saturating_sub(distance * (here + 1) / (at + 1)),
+        };
+        let part = u16::try_from(here).ok()?;
+        for Overlap { sample, place, has_value, has_time } in self.places.within(at, at + length, here) {
             if has_value {
                 self.touched.push((sample, part));
             }
             match from {
                 Origin::Itself(bytes) => {
-                    let here = (place + TIME.start..place + TIME.end).zip(0..);
-                    for (byte, which) in here.filter(|(byte, _)| (at..at + length).contains(byte)) {
+                    let bytes_of_time = (place + TIME.start..place + TIME.end).zip(0..);
+                    for (byte, which) in bytes_of_time.filter(|(byte, _)| (at..at + length).contains(byte)) {
                         let packed = u32::try_from(bytes + (byte - at)).ok()?;
                         self.times.push(TimeByte { packed, which });
                     }
                 }
                 // Where all of one time is copied from another one's place, it is that at any time.
-                Origin::Before(distance) if has_time && !self.places.has(place.checked_sub(distance)) => {
+                Origin::Before(distance)
+                    if has_time && !self.places.has(place.checked_sub(distance), before) =>
+                {
                     self.by_chance.push(part);
                 }
                 Origin::Before(_) => {}
@@ -87,11 +108,13 @@ impl<'a> Finder<'a> {
         }
         if let Origin::Before(distance) = from {
             let begin = at.checked_sub(distance).filter(|_| distance > 0)?;
-            for Overlap { sample, place, has_value, has_time } in self.places.within(begin, begin + length) {
+            for Overlap { sample, place, has_value, has_time } in
+                self.places.within(begin, begin + length, before)
+            {
                 if has_value {
                     self.touched.push((sample, part));
                 }
-                if has_time && !self.places.has(place.checked_add(distance)) {
+                if has_time && !self.places.has(place.checked_add(distance), here) {
                     self.by_chance.push(part);
                 }
             }
