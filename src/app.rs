@@ -44,6 +44,8 @@ use crate::sink::worker::Worker;
 use crate::telemetry::Telemetry;
 pub use control::{AskError, ask_queue};
 pub use desk::{Answer, Ask, Report};
+#[doc(hidden)]
+pub use door::kept;
 pub use given::Given;
 pub use health::{HealthError, healthcheck};
 pub use once::{OnceOutcome, once};

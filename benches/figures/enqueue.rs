@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use fleetpush::encode::record::{self, Cutter};
-use fleetpush::queue::{self, Appended, Entry, Queue, Record};
+use fleetpush::app::kept;
+use fleetpush::encode::record::Cutter;
+use fleetpush::queue::{self, Appended, Entry, Queue};
 use fleetpush::sample::{Batch, Millis};
 
 use super::{Row, cpu, runtime, shapes};
@@ -46,11 +47,5 @@ fn enqueue(batch: &Batch) -> Duration {
 pub fn entry(batch: &Batch, known: &mut Cutter, seconds: i64) -> Entry {
     let batch = batch.clone().at_time(Millis(batch.at().0 + seconds * 1_000));
     let records = known.cut(&batch, &shapes::identity(), shapes::REQUEST).into_iter();
-    let kept = |record::Record { pieces, samples, at_ms }: record::Record| Record {
-        own: pieces.own,
-        shared: pieces.layout.map(|gap| queue::Shared { at: gap.at, bytes: gap.bytes }),
-        samples,
-        at_ms,
-    };
     Entry { source: "bench".into(), scope: queue::Scope::Whole, records: records.map(kept).collect() }
 }

@@ -201,8 +201,9 @@ fn queued(source: String, scope: queue::Scope, records: Vec<Record>, left_out: L
     Entry::Queued(queue::Entry { source, scope, records }, left_out)
 }
 
-/// A record as the queue keeps it: layouts once.
-pub(super) fn kept(record: record::Record) -> Record {
+/// A record as the queue keeps it: layouts once. For benches and tests, which fill a queue as the program does.
+#[doc(hidden)]
+pub fn kept(record: record::Record) -> Record {
     let record::Record { pieces: record::Pieces { own, layout }, samples, at_ms } = record;
     let shared = layout.map(|gap| queue::Shared { at: gap.at, bytes: gap.bytes });
     Record { own, shared, samples, at_ms }

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleetpush::app::kept;
 use fleetpush::clock::Clock;
 use fleetpush::config::ProtobufMessage;
 use fleetpush::demo::receiver::{Options, Server};
-use fleetpush::encode::record::{self, Cutter, Identity};
-use fleetpush::queue;
+use fleetpush::encode::record::{Cutter, Identity};
 use fleetpush::sample::{
     Batch, Family, Kind, Labels, MetricName, Millis, Role, Scope, Series, Source, Text, Value,
 };
@@ -94,13 +94,7 @@ impl Site {
         let batches: Vec<&Batch> = batches.iter().collect();
         let cut = self.cutter.cut_all(at, &batches, &self.identity, MOST);
         assert_eq!(cut.left_out, Default::default());
-        let record = |record: record::Record| queue::Record {
-            own: record.pieces.own,
-            shared: record.pieces.layout.map(|gap| queue::Shared { at: gap.at, bytes: gap.bytes }),
-            samples: record.samples,
-            at_ms: record.at_ms,
-        };
-        rig.append_records(cut.records.into_iter().map(record).collect());
+        rig.append_records(cut.records.into_iter().map(kept).collect());
         self.ticks += 1;
     }
 }
